@@ -1,0 +1,123 @@
+"""state.db: where runs and snapshots are kept. This module opens it; others know what is in it.
+
+A state.db that can't be read is set aside under a name of its own and a new one is begun: that costs
+the history and at most one training, never a change, because then everything counts as untrained.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+VERSION = 1
+
+# `digest` is NULL where the file is gone; `trained` is NULL where no run has read it, and empty where
+# a run may have read something that nobody knows: that differs from every digest and from absence.
+# `stirred`: its stamp changed since the last run began. `own`: it had changed during the last run.
+SCHEMA = """
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    unit TEXT NOT NULL, job TEXT NOT NULL, invocation TEXT NOT NULL UNIQUE,
+    began_boot TEXT NOT NULL, began_elapsed REAL NOT NULL, began_at TEXT NOT NULL,
+    alive_boot TEXT NOT NULL, alive_elapsed REAL NOT NULL, alive_at TEXT NOT NULL,
+    ended_boot TEXT, ended_elapsed REAL, ended_at TEXT,
+    outcome TEXT, status TEXT NOT NULL DEFAULT '', content TEXT NOT NULL DEFAULT '',
+    self_fed INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX runs_by_unit ON runs(unit, id);
+CREATE TABLE starts (
+    invocation TEXT PRIMARY KEY, unit TEXT NOT NULL, starter TEXT NOT NULL, forced INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE files (
+    job TEXT NOT NULL, path BLOB NOT NULL, folder BLOB NOT NULL,
+    size INTEGER NOT NULL DEFAULT 0, mtime_ns INTEGER NOT NULL DEFAULT 0,
+    ctime_ns INTEGER NOT NULL DEFAULT 0, inode INTEGER NOT NULL DEFAULT 0,
+    racy INTEGER NOT NULL DEFAULT 0,
+    digest BLOB, attempted BLOB, trained BLOB,
+    stirred INTEGER NOT NULL DEFAULT 0, own INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (job, path)
+) WITHOUT ROWID;
+CREATE INDEX files_by_folder ON files(job, folder);
+CREATE INDEX files_pending ON files(job) WHERE digest IS NOT trained;
+CREATE TABLE roots (
+    job TEXT NOT NULL, path BLOB NOT NULL, mount_point BLOB NOT NULL,
+    PRIMARY KEY (job, path)
+) WITHOUT ROWID;
+CREATE TABLE noticed (
+    job TEXT PRIMARY KEY, boot TEXT NOT NULL, elapsed REAL NOT NULL, at TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+class DatabaseError(Exception):
+    """state.db can't be used now (locked, read-only, disk full); the message names it and why."""
+
+
+def open_database(path: Path, *, say: Callable[[str], None], wait: float = 5.0) -> sqlite3.Connection:
+    """Open state.db, make it where there is none; wait at most `wait` seconds for another's lock.
+
+    A damaged file, or one of a version that this program doesn't know, is set aside, which `say` is
+    told. Raises DatabaseError where there is no way to go on.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return _opened(path, wait)
+    except (sqlite3.OperationalError, OSError) as error:
+        raise DatabaseError(f"{path}: {error}") from error
+    except (sqlite3.DatabaseError, UnknownVersion) as error:
+        aside = _set_aside(path)
+        say(f"{path} was damaged ({error}): set aside as {aside.name}; the history begins anew")
+    try:
+        return _opened(path, wait)
+    except sqlite3.Error as error:
+        raise DatabaseError(f"{path}: {error}") from error
+
+
+class UnknownVersion(Exception):
+    """The schema is of another version."""
+
+
+def _opened(path: Path, wait: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=wait, isolation_level=None)
+    try:
+        # WAL: a reader such as `status` never waits for the daemon. FULL: a commit survives a power cut.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            with transaction(connection):
+                if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+                    for statement in SCHEMA.split(";\n"):
+                        connection.execute(statement)
+                    connection.execute(f"PRAGMA user_version = {VERSION}")
+        elif version != VERSION:
+            raise UnknownVersion(f"schema version {version}, this program knows {VERSION}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """BEGIN IMMEDIATE … COMMIT; ROLLBACK where the block raises."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _set_aside(path: Path) -> Path:
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    path.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return aside
