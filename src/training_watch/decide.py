@@ -201,4 +201,4 @@ def _chases_its_tail(history: tuple[Run, ...]) -> bool:
 
 
 def _balked_until(state: State) -> float:
-    return state.balked_at + min(BALK_FIRST * 2 ** (state.balks - 1), BALK_LONGEST)
+    return state.balked_at + min(BALK_FIRST * 2.0 ** (state.balks - 1), BALK_LONGEST)

@@ -1,0 +1,45 @@
+"""Lengths of time, as systemd writes them (systemd.time(7), "Parsing time spans")."""
+
+from __future__ import annotations
+
+import math
+import re
+
+_UNITS = {
+    ("usec", "us", "µs", "μs"): 1e-6,
+    ("msec", "ms"): 1e-3,
+    ("seconds", "second", "sec", "s", ""): 1.0,
+    ("minutes", "minute", "min", "m"): 60.0,
+    ("hours", "hour", "hr", "h"): 3600.0,
+    ("days", "day", "d"): 86400.0,
+    ("weeks", "week", "w"): 604800.0,
+    ("months", "month", "M"): 2629800.0,  # 30.44 days, as systemd has it
+    ("years", "year", "y"): 31557600.0,  # 365.25 days
+}
+SECONDS = {name: length for names, length in _UNITS.items() for name in names}
+_PART = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-zA-Zµμ]*)\s*")
+
+
+def seconds(text: str) -> float:
+    """The length in seconds: `5min`, `1h 30min`, `90`. Raises ValueError with what is wrong."""
+    total, at = 0.0, 0
+    while part := _PART.match(text, at):
+        number, unit = part.groups()
+        if unit not in SECONDS:
+            raise ValueError(f"{unit!r} is no unit of time; write it like 5min, 1h 30min or 90")
+        total += float(number) * SECONDS[unit]
+        at = part.end()
+    if at == 0 or at != len(text) or not math.isfinite(total):
+        raise ValueError(f"{text!r} is no time span; write it like 5min, 1h 30min or 90")
+    return total
+
+
+def spoken(length: float) -> str:
+    """The length for people, in its two largest units: `4min 10s`, `5h`, `0s`."""
+    left = max(0, math.ceil(length))
+    parts: list[str] = []
+    for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or parts:
+            parts.append(f"{count}{name}" if count else "")
+    return " ".join(part for part in parts[:2] if part) or "0s"
