@@ -268,22 +268,18 @@ def _flag(given: Any) -> bool:
 
 
 def _mode(given: Any) -> Mode:
-    match given:
-        case "auto" | "inotify" | "poll":
-            return given
-    raise ValueError(_none_of(given, ("auto", "inotify", "poll")))
+    return _one_of(given, {"auto": "auto", "inotify": "inotify", "poll": "poll"})
 
 
 def _launcher(given: Any) -> LauncherName:
-    match given:
-        case "systemd" | "process":
-            return given
-    raise ValueError(_none_of(given, ("systemd", "process")))
+    return _one_of(given, {"systemd": "systemd", "process": "process"})
 
 
-def _none_of(given: Any, names: tuple[str, ...]) -> str:
-    nearest = _nearest(given, names) if isinstance(given, str) else ""
-    return f"must be one of {', '.join(names)}, not {given!r}{nearest}"
+def _one_of(given: Any, choices: dict[str, T]) -> T:
+    if isinstance(given, str) and given in choices:
+        return choices[given]
+    nearest = _nearest(given, list(choices)) if isinstance(given, str) else ""
+    raise ValueError(f"must be one of {', '.join(choices)}, not {given!r}{nearest}")
 
 
 def _texts(given: Any) -> tuple[str, ...]:
