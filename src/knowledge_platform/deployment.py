@@ -1,0 +1,75 @@
+"""Phase 6, deployment: a staged folder -> the release that answers.
+
+    fsync every file, fsync the folder       a power cut can't tear what a link will show
+    rename into releases/, fsync releases/   complete, but nobody reads it yet
+    swap the link                            the one moment that counts
+    ask it something                         through the link, as a user would; no answer: swap back
+
+Killed anywhere before the swap, the release that answered goes on answering, and the next training clears up.
+"""
+
+import contextlib
+import json
+from datetime import datetime
+from pathlib import Path
+
+from knowledge_platform.durable import sync_file, sync_folder, write_whole
+from knowledge_platform.errors import CrystalError, SmokeError
+from knowledge_platform.releases import Release, Store
+from knowledge_platform.search import opened, search
+from knowledge_platform.settings import KEEP_RUNS
+
+READ_ONLY = 0o444
+
+
+def publish(store: Store, staging: Path, release_id: str, smoke: str | None) -> tuple[Release, bool]:
+    """The staged folder becomes a release and answers, unless another one is pinned: (release, whether it answers).
+
+    Raises:
+        SmokeError: it didn't answer, and the release before it does so again.
+    """
+    for file in staging.iterdir():
+        file.chmod(READ_ONLY)
+        sync_file(file)
+    sync_folder(staging)
+    release = Release(store.releases / release_id)
+    with store.swapping():
+        staging.rename(release.folder)
+        sync_folder(store.releases)
+        if store.pinned() is not None:
+            return release, False
+        before = store.current()
+        store.swap(release)
+        try:
+            _ask_something(store, release, smoke)
+        except CrystalError as problem:
+            store.withdraw(release, before)
+            again = f"{before.id} answers again" if before else "nothing is deployed"
+            raise SmokeError(
+                f"release {release_id} was taken back, it doesn't answer: {problem}. {again}"
+            ) from problem
+    return release, True
+
+
+def record_run(store: Store, run_id: str, record: dict[str, object]) -> None:
+    """Keeps what a run did: its phases' seconds, its end."""
+    folder = store.folder / "runs"
+    write_whole(folder / f"{run_id}.json", json.dumps(record, indent=1).encode() + b"\n")
+    for old in sorted(folder.glob("*.json"))[:-KEEP_RUNS]:
+        old.unlink(missing_ok=True)
+
+
+def run_id(started: datetime, release_id: str) -> str:
+    """Runs are named by when they began, with the tail of the release that they may make."""
+    return f"{started:%Y%m%dT%H%M%S%z}".replace("+0000", "Z") + "-" + release_id.rpartition("-")[2]
+
+
+def _ask_something(store: Store, release: Release, smoke: str | None) -> None:
+    answering = store.answering()
+    if answering.id != release.id:
+        raise CrystalError(f"the link shows {answering.id}")
+    if not answering.intact():
+        raise CrystalError("its files are not the ones that were staged")
+    with contextlib.closing(opened(answering)) as database:
+        if smoke is not None and not search(database, smoke, 1, floor=0.0):
+            raise CrystalError(f"no passage for {smoke!r}")

@@ -1,0 +1,42 @@
+"""What can go wrong, named for whose fault it is. Each carries the exit code that the command line returns.
+
+The codes are stable: the automation decides by them whether a training is tried again.
+"""
+
+
+class CrystalError(Exception):
+    """The training failed, and trying again may help."""
+
+    exit_code = 1
+
+
+class RefusedError(CrystalError):
+    """The gate, or the guard against mass deletion, refused; the same content would be refused again."""
+
+    exit_code = 3
+
+
+class SmokeError(CrystalError):
+    """The release was deployed, didn't answer, and was taken back."""
+
+    exit_code = 4
+
+
+class BusyError(CrystalError):
+    """Another training holds the lock: try again later (EX_TEMPFAIL of sysexits.h)."""
+
+    exit_code = 75
+
+
+class ConfigError(CrystalError):
+    """Something has to be set up or mended by a person first (EX_CONFIG of sysexits.h)."""
+
+    exit_code = 78
+
+
+class Stopped(BaseException):  # noqa: N818 - like KeyboardInterrupt, it is no error, and no `except Exception` may catch it
+    """A signal asked the training to stop; the exit code is the shell's for that signal."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal_number)
+        self.exit_code = 128 + signal_number

@@ -1,0 +1,318 @@
+"""The six phases of a training, in order: what `crystal train` does, from the lock to the release that answers.
+
+    infra -> validation -> ingest -> training -> evaluation -> deployment
+
+Nothing that a reader could see changes before the last phase. However the run ends, its staging folder goes, the status file says how,
+and runs/ keeps the record.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC
+from pathlib import Path
+from typing import Any, Literal
+
+from knowledge_platform.clock import Clock
+from knowledge_platform.deployment import publish, record_run, run_id
+from knowledge_platform.errors import CrystalError, RefusedError, Stopped
+from knowledge_platform.evaluation import Report, evaluate
+from knowledge_platform.feedback import FeedbackLogger
+from knowledge_platform.infra import check_programs, check_space, staging_folder, training_lock
+from knowledge_platform.ingest import Ingested, ingest
+from knowledge_platform.progress import Progress
+from knowledge_platform.releases import SCHEMA, Release, Store, digest, next_id
+from knowledge_platform.search import opened
+from knowledge_platform.settings import ENCODER_ID, KEEP_RELEASES, Settings, config_hash, printable
+from knowledge_platform.training import train_index
+from knowledge_platform.validation import (
+    Difference,
+    Skipped,
+    Survey,
+    difference,
+    refuse_mass_deletion,
+    survey,
+)
+
+SHOWN = 10  # skipped files named one by one; the rest is counted, and all are in the manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a training ended that ended well. `deployed` is False for a release that a pin keeps from answering."""
+
+    result: Literal["succeeded", "up-to-date"]
+    release: str | None
+    deployed: bool
+    pinned: str | None
+    files: int
+    chunks: int
+    changes: Difference
+    skipped: tuple[Skipped, ...]
+    report: Report | None
+    example: str | None
+    seconds: float
+    phases: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """The release that this training goes on from, if there is a sound one."""
+
+    release: Release
+    manifest: dict[str, Any]
+    alike: bool
+
+    @property
+    def database(self) -> Path | None:
+        return self.release.folder / "chunks.sqlite" if self.alike else None
+
+
+def train(settings: Settings, *, progress: Callable[[], Progress], clock: Clock) -> Outcome:
+    """Runs the six phases. The progress is opened only under the lock, so that a second training leaves no trace of itself.
+
+    Raises:
+        CrystalError: it didn't end well; the kind says what to do about it.
+        Stopped: a signal came.
+    """
+    check_programs()
+    store = Store(settings.store)
+    store.create()
+    started, began = clock.now(), clock.elapsed()
+    with training_lock(store), progress() as told:
+        release_id = next_id(started, store.newest(), os.urandom(4))
+        record: dict[str, object] = {
+            "schema": 1,
+            "started_at": started.isoformat(timespec="seconds"),
+            "release": None,
+        }
+        try:
+            outcome = _phases(settings, store, release_id, told, clock)
+        except BaseException as problem:
+            result: Literal["refused", "failed"] = (
+                "refused" if isinstance(problem, RefusedError) else "failed"
+            )
+            told.finish(result, error=one_line(problem))
+            record |= {"result": result, "exit": exit_code(problem), "error": one_line(problem)}
+            raise
+        else:
+            told.finish(outcome.result, message=None)
+            record |= {"result": outcome.result, "exit": 0, "release": outcome.release}
+        finally:
+            record |= {"phases": told.seconds, "seconds": round(clock.elapsed() - began, 3)}
+            _record(store, run_id(started.astimezone(UTC), release_id), record, told)
+    return outcome
+
+
+def exit_code(problem: BaseException) -> int:
+    return problem.exit_code if isinstance(problem, CrystalError | Stopped) else 1
+
+
+def one_line(problem: BaseException) -> str:
+    """What happened, in the words of whoever found it."""
+    if isinstance(problem, Stopped):
+        return f"stopped by {signal.Signals(problem.exit_code - 128).name}"
+    if isinstance(problem, OSError) and problem.strerror:
+        where = f": {printable(os.fsdecode(problem.filename))}" if problem.filename else ""
+        return f"{problem.strerror}{where}"
+    return printable(f"{problem}".replace("\n", " ")) or type(problem).__name__
+
+
+def _phases(settings: Settings, store: Store, release_id: str, progress: Progress, clock: Clock) -> Outcome:
+    began = clock.elapsed()
+
+    progress.begin("infra")
+    for done in store.settle():
+        progress.note(done)
+    free, _ = check_space(store)
+    base = _base(store, progress)
+    progress.end(f"{printable(str(store.folder))}, {free // 2**20} MiB free")
+
+    progress.begin("validation")
+    surveyed = survey(settings.roots, progress)
+    changes = difference(surveyed.documents, base.manifest if base else None)
+    feedback = sum(1 for _ in FeedbackLogger(store.folder).iter())
+    progress.end(
+        f"{len(surveyed.documents)} files, {changes}"
+        + (f", {len(surveyed.skipped)} skipped" if surveyed.skipped else "")
+    )
+    _tell_skipped(surveyed.skipped, progress)
+    if not settings.allow_mass_delete:
+        refuse_mass_deletion(changes)
+
+    def outcome(
+        result: Literal["succeeded", "up-to-date"],
+        release: str,
+        *,
+        deployed: bool,
+        chunks: int,
+        ingested: Survey,
+        report: Report | None,
+    ) -> Outcome:
+        return Outcome(
+            result=result,
+            release=release,
+            deployed=deployed,
+            pinned=store.pinned(),
+            files=len(ingested.documents),
+            chunks=chunks,
+            changes=changes,
+            skipped=ingested.skipped,
+            report=report,
+            example=report.smoke if report else None,
+            seconds=round(clock.elapsed() - began, 3),
+            phases=progress.seconds,
+        )
+
+    if (
+        base
+        and base.alike
+        and not changes
+        and not settings.full
+        and base.manifest["feedback_events"] == feedback
+    ):
+        return outcome(
+            "up-to-date",
+            base.release.id,
+            deployed=store.pinned() in (None, base.release.id),
+            chunks=base.manifest["chunks"],
+            ingested=surveyed,
+            report=None,
+        )
+
+    with staging_folder(store, release_id) as staging:
+        with contextlib.closing(_database(staging / "chunks.sqlite")) as database:
+            progress.begin("ingest")
+            earlier = base.database if base and not settings.full else None
+            ingested = ingest(database, surveyed, settings.roots, earlier, progress)
+            _tell_skipped(ingested.survey.skipped[len(surveyed.skipped) :], progress)
+            progress.end(
+                f"{ingested.chunks} chunks, {ingested.copied_files} files copied from the release before"
+            )
+
+            progress.begin("training")
+            train_index(database, progress)
+            progress.end(f"{ingested.chunks} chunks indexed")
+
+            progress.begin("evaluation")
+            with _deployed(store) as deployed:
+                report = evaluate(database, deployed, progress)
+            progress.end(str(report))
+
+        progress.begin("deployment")
+        _describe(staging, release_id, settings, base, ingested, report, feedback, clock)
+        with _undisturbed():
+            release, answers = publish(store, staging, release_id, report.smoke)
+            store.prune(KEEP_RELEASES)
+        progress.end(
+            f"{release.id} answers"
+            if answers
+            else f"{release.id} is built, but {store.pinned()} is pinned and answers"
+        )
+
+    return outcome(
+        "succeeded",
+        release.id,
+        deployed=answers,
+        chunks=ingested.chunks,
+        ingested=ingested.survey,
+        report=report,
+    )
+
+
+def _base(store: Store, progress: Progress) -> _Base | None:
+    release = store.newest() if store.pinned() else store.current()
+    if release is None:
+        return None
+    if not release.intact():
+        progress.note(f"release {release.id} is damaged: everything is made anew")
+        return None
+    manifest = release.manifest()
+    return _Base(release, manifest, alike=manifest["config_sha256"] == config_hash())
+
+
+def _database(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path.absolute().as_uri(), uri=True)
+    # The file is synced once, when it is whole; until then nobody but us reads it.
+    database.executescript(
+        "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;"
+    )
+    return database
+
+
+@contextlib.contextmanager
+def _deployed(store: Store) -> Iterator[sqlite3.Connection | None]:
+    current = store.current()
+    if current is None or not current.intact():
+        yield None
+        return
+    with contextlib.closing(opened(current)) as database:
+        yield database
+
+
+def _describe(
+    staging: Path,
+    release_id: str,
+    settings: Settings,
+    base: _Base | None,
+    ingested: Ingested,
+    report: Report,
+    feedback: int,
+    clock: Clock,
+) -> None:
+    (staging / "report.json").write_text(json.dumps(report.as_json(), indent=1) + "\n")
+    manifest = {
+        "schema": SCHEMA,
+        "id": release_id,
+        "created_at": clock.now().isoformat(timespec="seconds"),
+        "parent": base.release.id if base else None,
+        "encoder_id": ENCODER_ID,
+        "config_sha256": config_hash(),
+        "roots": [str(root) for root in settings.roots],
+        "feedback_events": feedback,
+        "chunks": ingested.chunks,
+        "documents": [
+            {
+                "root": str(document.root),
+                "path": document.path,
+                "sha256": document.sha256,
+                "size": document.size,
+            }
+            for document in ingested.survey.documents
+        ],
+        "skipped": [
+            {"root": str(skipped.root), "path": skipped.path, "reason": skipped.reason}
+            for skipped in ingested.survey.skipped
+        ],
+        "files": {name: digest(staging / name) for name in ("chunks.sqlite", "report.json")},
+    }
+    (staging / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def _tell_skipped(skipped: tuple[Skipped, ...], progress: Progress) -> None:
+    for one in skipped[:SHOWN]:
+        progress.note(f"skipped {printable(one.path)}: {one.reason}")
+    if len(skipped) > SHOWN:
+        progress.note(f"skipped {len(skipped) - SHOWN} more: see skipped in the release's manifest.json")
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A signal that asks to stop is heard before a deployment or after it, never within."""
+    stopping = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _record(store: Store, name: str, record: dict[str, object], progress: Progress) -> None:
+    try:
+        record_run(store, name, record)
+    except OSError as error:
+        progress.note(f"the record of this run can't be kept: {one_line(error)}")

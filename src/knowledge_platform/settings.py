@@ -1,0 +1,102 @@
+"""Every number and place of the training, each with its reason. Environment variables are read here and nowhere else."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from knowledge_platform.errors import ConfigError
+
+MARKDOWN = frozenset({".md", ".markdown"})  # .mdx is left out: its import lines and JSX are no Markdown
+FILE_LIMIT = (
+    16 * 1024 * 1024
+)  # bytes; a hand-written page is never this long, a log that was renamed to .md is
+CHUNK_SIZE = (
+    1400  # characters: about 300 tokens, a screenful, and what fits a small encoder together with its crumbs
+)
+FENCE_LIMIT = 4 * CHUNK_SIZE  # a code fence up to this length stays whole; arbitrary
+WEIGHTS = (2.0, 1.0, 1.0)  # heading, crumbs, body: nDCG@10 .564 on FastAPI's docs, .549 with 5,2,1
+TOKENIZER = "porter unicode61"
+MASS_DELETE = (
+    0.3  # share of the deployed files; more than this gone at once is a lost mount more often than a decision
+)
+KEEP_RELEASES = 5
+KEEP_RUNS = 100  # records of about 1 kB each; arbitrary
+SPACE_FACTOR = 3  # the staged release, the deployed one's successor on disk, and room for SQLite's own work
+SPACE_FLOOR = 16 * 1024 * 1024  # bytes; for the first release, whose size nobody knows yet
+GATE_QUERIES = 200  # at most; 200 lookups take about 0.1 s
+GATE_CHUNKS = 200  # at most, compared line by line with their files
+TOP = 10  # a known item counts as found when it is among this many passages
+FLOOR = 0.3  # share of the question that a passage must cover to be an answer; measured below
+
+CHUNKER_VERSION = (
+    1  # raise it when the same file would be cut differently: then nothing is copied from older releases
+)
+ENCODER_ID: str | None = None  # this model has no encoder: it is lexical only
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    store: Path
+    roots: tuple[Path, ...]
+    full: bool = False
+    allow_mass_delete: bool = False
+
+
+def store_folder(environ: Mapping[str, str]) -> Path:
+    """Where releases live: CRYSTAL_STORE, else below XDG_DATA_HOME, else below ~/.local/share (XDG base directory spec)."""
+    if own := environ.get("CRYSTAL_STORE"):
+        return Path(own).expanduser().absolute()
+    data = environ.get("XDG_DATA_HOME", "")
+    # The specification says that a relative path there is to be ignored.
+    home = Path(data) if data.startswith("/") else Path("~/.local/share").expanduser()
+    return home / "crystal"
+
+
+def docs_roots(given: Iterable[Path], environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """The docs folders: the given ones, else CRYSTAL_DOCS, else ./docs. A folder inside another of them is dropped.
+
+    Raises:
+        ConfigError: there is none, or one of them isn't a folder.
+    """
+    named = list(given) or [Path(part) for part in environ.get("CRYSTAL_DOCS", "").split(os.pathsep) if part]
+    if not named:
+        if not Path("docs").is_dir():
+            raise ConfigError(
+                f"no docs folder: {Path.cwd()} has no docs/ in it. Say where: crystal train --docs DIR, or set CRYSTAL_DOCS"
+            )
+        named = [Path("docs")]
+    roots = [Path(os.path.abspath(path.expanduser())) for path in named]  # noqa: PTH100 - a link to a folder keeps its own name
+    for root in roots:
+        if not root.is_dir():
+            problem = "is not a folder" if root.exists() else "does not exist"
+            raise ConfigError(
+                f"docs folder {printable(str(root))} {problem}: mount it, or name another with --docs"
+            )
+    kept: dict[Path, Path] = {}
+    for root in roots:
+        kept.setdefault(root.resolve(), root)
+    return tuple(root for real, root in kept.items() if not any(other in real.parents for other in kept))
+
+
+def config_hash() -> str:
+    """Names the processing itself: a release made with another one is rebuilt even when no document changed."""
+    processing = [CHUNKER_VERSION, CHUNK_SIZE, FENCE_LIMIT, WEIGHTS, TOKENIZER, ENCODER_ID]
+    return hashlib.sha256(json.dumps(processing).encode()).hexdigest()
+
+
+def printable(text: str) -> str:
+    """The text with everything escaped that could break a line or drive a terminal: file names may hold any byte."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else _escaped(character) for character in text)
+
+
+def _escaped(character: str) -> str:
+    # Surrogates U+DC80..U+DCFF stand for bytes that are not UTF-8 (PEP 383).
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
