@@ -67,12 +67,19 @@ def open_database(path: Path, *, say: Callable[[str], None], wait: float = 5.0) 
     except (sqlite3.OperationalError, OSError) as error:
         raise DatabaseError(f"{path}: {error}") from error
     except (sqlite3.DatabaseError, UnknownVersion) as error:
-        aside = _set_aside(path)
+        aside = set_aside(path)
         say(f"{path} was damaged ({error}): set aside as {aside.name}; the history begins anew")
     try:
         return _opened(path, wait)
     except sqlite3.Error as error:
         raise DatabaseError(f"{path}: {error}") from error
+
+
+def in_memory() -> sqlite3.Connection:
+    """The same tables for as long as the process lives: for what is to be forgotten."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    _create(connection)
+    return connection
 
 
 class UnknownVersion(Exception):
@@ -89,15 +96,20 @@ def _opened(path: Path, wait: float) -> sqlite3.Connection:
         if version == 0:
             with transaction(connection):
                 if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-                    for statement in SCHEMA.split(";\n"):
-                        connection.execute(statement)
-                    connection.execute(f"PRAGMA user_version = {VERSION}")
+                    _create(connection)
         elif version != VERSION:
             raise UnknownVersion(f"schema version {version}, this program knows {VERSION}")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    # Statement by statement: executescript() would end the transaction that this is a part of.
+    for statement in SCHEMA.split(";\n"):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 @contextmanager
@@ -113,7 +125,8 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _set_aside(path: Path) -> Path:
+def set_aside(path: Path) -> Path:
+    """Move a damaged state.db out of the way; the new name is returned."""
     number = 1
     while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1

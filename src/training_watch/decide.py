@@ -20,6 +20,7 @@ from training_watch.events import (
     Changed,
     Compare,
     Compared,
+    Doubted,
     Event,
     Marker,
     Moment,
@@ -89,6 +90,8 @@ def step(state: State, event: Event, settings: Settings) -> State:
             if state.burst is None:
                 return replace(state, burst=Burst(at, at))
             return replace(state, burst=replace(state.burst, last_at=max(at, state.burst.last_at)))
+        case Doubted():
+            return replace(state, compared_at=None)
         case Compared(at, pending, busy):
             burst = _burst_after(state.burst, at, busy, settings)
             return replace(state, burst=burst, pending=pending, compared_at=at)

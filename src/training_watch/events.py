@@ -124,6 +124,13 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubted:
+    """Something may have changed unseen (an overflow, a poll that is due): a comparison is owed."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """What unit, marker and history say now.
 
@@ -146,7 +153,7 @@ class Balked:
     why: str
 
 
-Event = Changed | Compared | Observed | Balked
+Event = Changed | Doubted | Compared | Observed | Balked
 
 
 # ---- orders: imperatives ----------------------------------------------------------------------

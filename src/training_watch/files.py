@@ -11,11 +11,12 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 
-def write_whole(path: Path, text: str, *, mode: int = 0o600) -> None:
+def write_whole(path: Path, text: str, *, mode: int = 0o600, durable: bool = True) -> None:
     """Write `text` so that a reader, a crash and a power cut each find the old file or the new one.
 
     The order is the whole point: the file's bytes are on the disk before its name is, and the name
-    before this returns. Raises OSError.
+    before this returns. Without `durable` a power cut may take it: for what is true only while a
+    process lives. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(
@@ -25,13 +26,15 @@ def write_whole(path: Path, text: str, *, mode: int = 0o600) -> None:
             new.write(text)
             new.flush()
             os.fchmod(new.fileno(), mode)
-            os.fsync(new.fileno())
+            if durable:
+                os.fsync(new.fileno())
             os.replace(new.name, path)
         except BaseException:
             with suppress(FileNotFoundError):
                 os.unlink(new.name)
             raise
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -61,7 +61,7 @@ def write_marker(path: Path, moment: Moment) -> None:
 def _time(line: str) -> datetime:
     """An ISO 8601 time; one without offset is taken as local time."""
     moment = isoparse(line.strip())
-    return moment.astimezone()
+    return moment if moment.tzinfo else moment.astimezone()
 
 
 def _boot(lines: list[str]) -> tuple[str | None, float | None]:

@@ -1,0 +1,3 @@
+from training_watch.cli import main
+
+main()

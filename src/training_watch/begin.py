@@ -1,0 +1,27 @@
+"""The unit's first end: a run begins, and this is the content that it is about to train on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from training_watch import places
+from training_watch.bell import ring
+from training_watch.config import Job
+from training_watch.events import Moment
+from training_watch.records import opened_records
+
+
+def begin(job: Job, invocation: str, now: Callable[[], Moment], say: Callable[[str], None]) -> int:
+    """Take the attempted snapshot and open the run's record; the number of files that differ.
+
+    The snapshot stands before the record does: a run without a record is never counted as a success.
+    Raises DatabaseError.
+    """
+    began = now()
+    with opened_records(job, say) as records:
+        records.compare_all(began, running=False)
+        pending = records.snapshot.pending()
+        records.snapshot.begin()
+        records.runs.begin(invocation, began, pending.content if pending else "")
+    ring(places.bell())
+    return pending.count if pending else 0

@@ -1,0 +1,567 @@
+"""Words on the command line → calls. The exit codes live here, and every error becomes one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from training_watch import __version__, clock, places
+from training_watch.check import Verdict, verdict
+from training_watch.config import ConfigError, Job, read_config
+from training_watch.database import DatabaseError
+from training_watch.events import Moment, Outcome, Starter
+from training_watch.files import Busy
+from training_watch.launching import Launcher, LaunchError, NotStarted, Started
+from training_watch.marker import MarkerError, read_marker
+from training_watch.timespan import spoken
+
+# sysexits.h; what each command ends with is listed in docs/reference.md.
+FAILED, UNAVAILABLE, NOT_NOW, BAD_CONFIG = 1, 69, 75, 78
+# How long `trigger` watches a start before it says that it went well.
+FIRST_PHASE = 5.0
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def say(line: str) -> None:
+    click.echo(line)
+
+
+def warn(line: str) -> None:
+    click.echo(f"training-watch: {line}", err=True)
+
+
+def fail(line: str, code: int) -> NoReturn:
+    warn(line)
+    raise SystemExit(code)
+
+
+def errors_told(command: F) -> F:
+    """One line and an exit code for each error that a person or the system can cause."""
+
+    @wraps(command)
+    def told(*words: Any, **options: Any) -> Any:
+        try:
+            return command(*words, **options)
+        except ConfigError as error:
+            for mistake in error.mistakes:
+                warn(mistake)
+            raise SystemExit(BAD_CONFIG) from None
+        except places.NoHome as error:
+            fail(str(error), BAD_CONFIG)
+        except LaunchError as error:
+            fail(str(error), UNAVAILABLE)
+        except Busy as error:
+            fail(str(error), NOT_NOW)
+        except (DatabaseError, MarkerError, sqlite3.Error) as error:
+            fail(str(error), FAILED)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            fail(f"{where}{error.strerror or error}", FAILED)
+
+    return told  # type: ignore[return-value]
+
+
+class Told(click.Group):
+    """A group whose commands tell their errors."""
+
+    def invoke(self, context: click.Context) -> Any:
+        return errors_told(super().invoke)(context)
+
+
+@click.group(cls=Told, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", "config_path", type=click.Path(path_type=Path), help="Configuration file.")
+@click.version_option(__version__, prog_name="training-watch")
+@click.pass_context
+def main(context: click.Context, config_path: Path | None) -> None:
+    """Save a document, and the training starts: once the edit has settled, at most every six hours,
+    one at a time.
+
+    \b
+    Examples:
+      training-watch install --watch ~/project/docs
+      training-watch status
+      training-watch trigger --force
+    """
+    context.obj = (config_path or places.config_file()).absolute()
+
+
+@main.command()
+@click.option("-v", "--verbose", is_flag=True, help="Say more.")
+@click.pass_obj
+def run(config_path: Path, verbose: bool) -> None:
+    """Watch, and train when it is due, until told to stop: what training-watch.service executes.
+
+    \b
+    Example:
+      training-watch run
+    """
+    import faulthandler
+
+    from training_watch.daemon import StopDaemon, run_daemon
+    from training_watch.journal import log, open_log
+    from training_watch.wiring import launcher_of, obstacle_of
+
+    faulthandler.enable()  # the watchdog's SIGABRT then leaves a traceback in the journal
+    trouble = open_log(places.log_file(), verbose=verbose)
+    if trouble:
+        log.warning("%s", trouble)
+    try:
+        run_daemon(
+            config_path, launcher_of=lambda job: launcher_of(config_path, job), obstacle_of=obstacle_of
+        )
+    except ConfigError as error:
+        for mistake in error.mistakes:
+            log.error("%s", mistake)
+        raise SystemExit(BAD_CONFIG) from None
+    except Busy:
+        log.error("another training-watch runs already for this user: systemctl --user status training-watch")
+        raise SystemExit(NOT_NOW) from None
+    except (StopDaemon, DatabaseError) as error:
+        log.error("%s", error)
+        raise SystemExit(FAILED) from None
+
+
+@main.command()
+@click.argument("job", required=False)
+@click.option("--exit-code", is_flag=True, help="Exit 0: train; 1: don't; 2 and up: error.")
+@click.option("--json", "as_json", is_flag=True, help="More facts, as JSON.")
+@click.pass_obj
+def check(config_path: Path, job: str | None, exit_code: bool, as_json: bool) -> None:
+    """Print the cooldown's verdict as key=value lines; in CI also to the step's outputs.
+
+    It says nothing of pending changes: that is `training-watch status`.
+
+    \b
+    Examples:
+      training-watch check
+      training-watch check --exit-code && make train
+    """
+    try:
+        asked = _verdict(config_path, job)
+    except (ConfigError, places.NoHome, MarkerError) as error:
+        if not exit_code:
+            raise
+        for line in str(error).splitlines():
+            warn(line)
+        raise SystemExit(BAD_CONFIG if not isinstance(error, MarkerError) else 2) from None
+    lines = asked.lines()
+    if as_json:
+        from training_watch.status import verdict_json
+
+        say(json.dumps(verdict_json(asked), indent=1))
+    else:
+        for line in lines:
+            say(line)
+    _step_outputs(lines)
+    if exit_code:
+        raise SystemExit(0 if asked.should_train else 1)
+
+
+@main.command()
+@click.argument("job", required=False)
+@click.option("--force", is_flag=True, help="Start it inside the cooldown too. Never a second one beside it.")
+@click.option("--wait", is_flag=True, help="Follow the run with its journal lines, and end with its result.")
+@click.option("--no-watch", is_flag=True, help="Return at once, without a look at how the start went.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.pass_obj
+def trigger(
+    config_path: Path, job: str | None, force: bool, wait: bool, no_watch: bool, dry_run: bool
+) -> None:
+    """Check the cooldown and start the training.
+
+    \b
+    Exit codes: 0 started · 75 not now (cooldown, or one runs already) · 1 it failed at once ·
+    69 no user manager or no such unit · 78 configuration · 2 usage
+    \b
+    Examples:
+      training-watch trigger
+      training-watch trigger --force --wait
+    """
+    from training_watch.trigger import Held
+    from training_watch.trigger import trigger as start
+    from training_watch.wiring import launcher_of
+
+    if wait and no_watch:
+        raise click.UsageError("--wait and --no-watch exclude each other")
+    one = read_config(config_path).job(job)
+    launcher = launcher_of(config_path, one)
+    now = clock.now()
+    say("=== Triggering Knowledge Model Training ===\n")
+    say(f"Service: {one.service}")
+    say(f"Timestamp: {_utc(now)}")
+    say(f"Force: {'true' if force else 'false'}\n")
+    with _records(one) as records:
+        if records is not None and records.snapshot.pending() is None:
+            say("Nothing changed since the last training.\n")
+        if dry_run:
+            _tell_dry(one, launcher, now, force=force)
+            return
+        outcome = start(
+            one, launcher, records, starter=Starter.TRIGGER, forced=force, now=clock.now, say=warn
+        )
+    match outcome:
+        case Held(asked):
+            _tell_held(one, asked)
+        case NotStarted(why):
+            fail(f"{one.service} was not started: {why}", FAILED)
+        case Started(invocation):
+            _tell_started(one, launcher, invocation, wait=wait, no_watch=no_watch)
+
+
+@main.command()
+@click.argument("unit")
+@click.pass_obj
+def begin(config_path: Path, unit: str) -> None:
+    """For ExecStartPre=: record that a run of UNIT begins, and on which content.
+
+    \b
+    Example (in a unit file):
+      ExecStartPre=-/path/to/training-watch begin my-training.service
+    """
+    from training_watch.begin import begin as record_begin
+
+    job = read_config(config_path).job_of(unit)
+    changed = record_begin(job, _invocation(), clock.now, warn)
+    say(
+        f"Training begins; {changed or 'no'} {'file differs' if changed == 1 else 'files differ'} from what was last trained"
+    )
+
+
+@main.command()
+@click.argument("unit")
+@click.pass_obj
+def mark(config_path: Path, unit: str) -> None:
+    """For ExecStopPost=: record how a run of UNIT ended, and write the marker, whether it went well or not.
+
+    \b
+    Example (in a unit file):
+      ExecStopPost=/path/to/training-watch mark my-training.service
+    """
+    from training_watch.mark import Ending, judge, record_end
+    from training_watch.mark import mark as write
+    from training_watch.wiring import launcher_of
+
+    ending = Ending.from_environment(os.environ)
+    if ending.skipped:
+        say("Skipped by the unit's ExecCondition=: that is no run, the marker stays as it is")
+        return
+    job = read_config(config_path).job_of(unit)
+    ended = clock.now()
+    write(job, judge(ending, stopping=False), ended, say)
+    try:
+        stopping = launcher_of(config_path, job).state().stopping
+    except LaunchError:
+        stopping = False
+    try:
+        record_end(job, _invocation(), ended, judge(ending, stopping=stopping), ending.status, warn)
+    except (DatabaseError, OSError) as error:
+        warn(f"the history has no record of this run's end: {error}")
+
+
+@main.command()
+@click.argument("job", required=False)
+@click.option("--json", "as_json", is_flag=True, help="The same for programs.")
+@click.pass_obj
+def status(config_path: Path, job: str | None, as_json: bool) -> None:
+    """What it is waiting for, until when, and because of which files.
+
+    \b
+    Examples:
+      training-watch status
+      training-watch status --json
+    """
+    from training_watch import status as statuses
+    from training_watch.records import opened_records
+    from training_watch.wiring import launcher_of
+
+    config = read_config(config_path)
+    jobs = [config.job(job)] if job else list(config.jobs)
+    report, now, found = statuses.daemon_report(), clock.now(), []
+    for one in jobs:
+        with opened_records(one, warn) as records:
+            found.append(statuses.status_of(one, records, launcher_of(config_path, one), report, now))
+    if as_json:
+        say(json.dumps(statuses.as_json(config, found, report), indent=1))
+    else:
+        for line in statuses.as_text(config, found, report, now):
+            say(line)
+
+
+@main.command()
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("-0", "nul", is_flag=True, help="End each path with NUL instead of a newline.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Ignored ones too, each with the rule that ignored it."
+)
+@click.pass_obj
+def watch(config_path: Path, folder: Path | None, as_json: bool, nul: bool, everything: bool) -> None:
+    """Print each change below FOLDER as it is seen: its absolute path, one a line, at once.
+
+    Without FOLDER it takes the folders and rules of the configuration.
+
+    \b
+    Examples:
+      training-watch watch docs
+      training-watch watch docs -0 | xargs -0 -n1 echo
+    """
+    from training_watch.watch import watch_tree
+
+    if folder is not None:
+        job = Job(name="watch", paths=(Path(os.path.abspath(folder)),), marker=places.marker("watch"))
+        jobs: tuple[Job, ...] = (job,)
+    else:
+        jobs = read_config(config_path).jobs
+    try:
+        watch_tree(jobs, as_json=as_json, nul=nul, everything=everything, say=warn)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at exit
+
+
+@main.command()
+@click.option(
+    "--watch",
+    "folders",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Folder to watch; may be repeated.",
+)
+@click.option("--exec", "command", metavar="CMD", help="The training command, instead of `crystal train`.")
+@click.option(
+    "--unit",
+    "watcher_unit",
+    default=places.WATCHER_UNIT,
+    show_default=True,
+    help="Name of the watcher's own unit.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be written and done, and do nothing.")
+@click.option(
+    "--replace", is_flag=True, help="Replace units that were edited by hand; they are kept as .bak."
+)
+@click.pass_obj
+def install(
+    config_path: Path,
+    folders: tuple[Path, ...],
+    command: str | None,
+    watcher_unit: str,
+    dry_run: bool,
+    replace: bool,
+) -> None:
+    """Write the configuration if there is none, and the units; enable and start the watcher.
+
+    \b
+    Examples:
+      training-watch install --watch ~/project/docs
+      training-watch install --watch ~/site/content --exec "make -C %h/site train"
+      training-watch install --dry-run
+    """
+    from training_watch import install as installing
+
+    try:
+        installing.install(
+            watch=[Path(os.path.abspath(folder)) for folder in folders],
+            exec_command=command,
+            config_path=config_path,
+            dry_run=dry_run,
+            replace=replace,
+            watcher_unit=watcher_unit,
+            say=say,
+        )
+    except installing.InstallError as error:
+        fail(str(error), FAILED)
+
+
+@main.command()
+@click.option("--purge", is_flag=True, help="Take configuration, state and markers too.")
+@click.option(
+    "--unit",
+    "watcher_unit",
+    default=places.WATCHER_UNIT,
+    show_default=True,
+    help="Name of the watcher's own unit.",
+)
+@click.pass_obj
+def uninstall(config_path: Path, purge: bool, watcher_unit: str) -> None:
+    """Stop and remove the units; configuration and state stay.
+
+    \b
+    Examples:
+      training-watch uninstall
+      training-watch uninstall --purge
+    """
+    from training_watch import install as installing
+
+    try:
+        installing.uninstall(purge=purge, config_path=config_path, watcher_unit=watcher_unit, say=say)
+    except installing.InstallError as error:
+        fail(str(error), FAILED)
+
+
+@main.command(hidden=True)
+@click.argument("job")
+@click.pass_obj
+def supervise(config_path: Path, job: str) -> None:
+    """Run the command of a job with launcher "process": what its launcher starts."""
+    from training_watch.supervise import supervise_job
+
+    raise SystemExit(supervise_job(read_config(config_path).job(job)))
+
+
+# ---- check --------------------------------------------------------------------------------------
+
+
+def _verdict(config_path: Path, job: str | None) -> Verdict:
+    from training_watch.mark import amend
+    from training_watch.wiring import launcher_of
+
+    one = read_config(config_path).job(job)
+    launcher = launcher_of(config_path, one)
+    running = False
+    try:
+        if places.database().exists():
+            with _records(one) as records:
+                if records is not None:
+                    amend(one, records, launcher, clock.now(), warn)
+        unit = launcher.state()
+        running = unit.active or unit.queued
+    except LaunchError as error:
+        warn(f"whether a training runs is not known: {error}; the verdict follows the marker alone")
+    except sqlite3.Error as error:
+        warn(f"{places.database()}: {error}; the verdict follows the marker alone")
+    marker = read_marker(one.marker)
+    if marker is not None and not marker.readable:
+        warn(f"{one.marker}: its first line is no time; the verdict follows the file's modification time")
+    return verdict(marker, clock.now(), one.settings.cooldown, running=running)
+
+
+def _step_outputs(lines: list[str]) -> None:
+    """Append the lines to the CI step's outputs. Forgejo sets both variables to one file: write once."""
+    path = os.environ.get("GITHUB_OUTPUT") or os.environ.get("FORGEJO_OUTPUT")
+    if not path:
+        return
+    try:
+        with Path(path).open("a", encoding="utf-8") as outputs:
+            outputs.write("".join(f"{line}\n" for line in lines))
+    except OSError as error:
+        warn(f"the step's outputs were not written: {path}: {error.strerror}")
+
+
+# ---- trigger ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _records(job: Job) -> Iterator[Any]:
+    """The job's records, or None, said aloud, where state.db can't be had: the marker alone decides then."""
+    from training_watch.records import opened_records
+
+    opening = opened_records(job, warn)
+    try:
+        records = opening.__enter__()
+    except DatabaseError as error:
+        warn(f"{error}; going on without the history")
+        yield None
+        return
+    try:
+        yield records
+    finally:
+        opening.__exit__(None, None, None)
+
+
+def _tell_held(job: Job, asked: Verdict) -> NoReturn:
+    if asked.reason == "already_running":
+        say(
+            f"Not started: {job.service} is running already. Follow it: journalctl --user -u {job.service} -f"
+        )
+    else:
+        last = (
+            f", the last training ended at {asked.last_trained:%Y-%m-%d %H:%M}" if asked.last_trained else ""
+        )
+        say(f"Not started: the cooldown lasts another {spoken(asked.left)}{last}. --force skips it.")
+    raise SystemExit(NOT_NOW)
+
+
+def _tell_dry(job: Job, launcher: Launcher, now: Moment, *, force: bool) -> None:
+    unit = launcher.state()
+    asked = verdict(read_marker(job.marker), now, job.settings.cooldown, running=unit.active or unit.queued)
+    if asked.reason == "already_running" or not (asked.should_train or force):
+        _tell_held(job, asked)
+    say(f"Would start {job.service}.")
+
+
+def _tell_started(job: Job, launcher: Launcher, invocation: str, *, wait: bool, no_watch: bool) -> None:
+    if not no_watch and _ended_at_once(job, launcher, invocation):
+        unit = launcher.state()
+        if unit.result not in ("success", ""):
+            for line in launcher.lines(invocation, last=10):
+                warn(f"  {line}")
+            fail(
+                f"{job.service} started and failed at once ({unit.result}, exit status {unit.status})", FAILED
+            )
+    say("Training started successfully!\n")
+    if not wait:
+        for hint in launcher.hints():
+            say(f"  {hint}")
+        return
+    for line in launcher.follow(invocation):
+        say(line)
+    _tell_result(job, launcher, invocation)
+
+
+def _ended_at_once(job: Job, launcher: Launcher, invocation: str) -> bool:
+    """Watch the start until the run reports its first phase, or some seconds have passed, or it ended."""
+    until = clock.elapsed() + FIRST_PHASE
+    while clock.elapsed() < until:
+        unit = launcher.state()
+        if not unit.active or unit.invocation != invocation:
+            return True
+        if _first_phase(places.status_file(job.service), invocation):
+            return False
+        clock.pause(0.1)
+    return False
+
+
+def _first_phase(path: Path, invocation: str) -> bool:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(told, dict) and told.get("invocation") == invocation and bool(told.get("phase"))
+
+
+def _tell_result(job: Job, launcher: Launcher, invocation: str) -> None:
+    unit = launcher.state()
+    with _records(job) as records:
+        run = records.runs.find(invocation) if records is not None else None
+    outcome = run.outcome if run is not None else None
+    if outcome is Outcome.SUCCEEDED or (outcome is None and unit.result == "success"):
+        say("\nTraining succeeded.")
+        return
+    if outcome is Outcome.DEFERRED:
+        fail("the training said: not now (exit 75)", NOT_NOW)
+    how = outcome or unit.result or "ended, and nobody recorded how"
+    fail(f"training {how} (exit status {(run.status if run else unit.status) or 'unknown'})", FAILED)
+
+
+# ---- shared -------------------------------------------------------------------------------------
+
+
+def _invocation() -> str:
+    return os.environ.get("INVOCATION_ID", "")
+
+
+def _utc(moment: Moment) -> str:
+    from datetime import UTC
+
+    return f"{moment.calendar.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,85 @@
+"""An order and a state → what a person reads: STATUS=, `status`, the journal. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from training_watch.cooldown import rest
+from training_watch.decide import Settings, State
+from training_watch.events import Moment, Order, Pending, Reason, Wait
+from training_watch.journal import printable
+from training_watch.timespan import spoken
+
+
+def sentence(order: Order, state: State, settings: Settings, now: Moment, *, touched: int = 0) -> str:  # noqa: C901 - one branch for each reason
+    """What the job waits for, in one line. `touched` files were seen changing and are not compared yet."""
+    if not isinstance(order, Wait):
+        return "comparing the documents with what was last trained"
+    waiting = _waiting(state.pending)
+    match order.reason:
+        case Reason.RUNNING:
+            since = state.running.since if state.running else None
+            began = f"training since {since.calendar.astimezone():%H:%M}" if since else "training"
+            return began + (f", {waiting}" if state.pending or touched else "")
+        case Reason.SETTLING:
+            return _settling(order, state, settings, now, touched)
+        case Reason.GIT:
+            return "files changed; waiting until git is done"
+        case Reason.NOTHING:
+            return "nothing to train"
+        case Reason.COOLDOWN:
+            return f"cooldown until {clock_time(order.until, now)}, {waiting}"
+        case Reason.BALKED:
+            return f"the start came to nothing ({order.detail}); next try {clock_time(order.until, now)}, {waiting}"
+        case Reason.RETRIES:
+            return f"resting: {order.detail}; waits until the content changes, {waiting}"
+        case Reason.REFUSED:
+            return f"resting: the training refused this content ({order.detail}); waits until it changes, {waiting}"
+        case Reason.OWN:
+            return f"resting: only files that the training itself changes are left ({_names(state.pending)})"
+        case Reason.OBSTACLE:
+            return f"not training: {order.detail}; {waiting}"
+
+
+def next_start(order: Order, state: State, settings: Settings, now: Moment) -> float | None:
+    """Elapsed time of the earliest start, where a time is all that is waited for."""
+    if not isinstance(order, Wait) or order.until is None:
+        return None
+    return max(order.until, now.elapsed + rest(state.marker, now, settings.cooldown).left)
+
+
+def clock_time(elapsed: float | None, now: Moment) -> str:
+    """A deadline as local time of day, with its date where it is not today."""
+    if elapsed is None:
+        return "later"
+    here = now.calendar.astimezone()
+    at = here + timedelta(seconds=elapsed - now.elapsed)
+    return f"{at:%H:%M}" if at.date() == here.date() else f"{at:%a %d %b %H:%M}"
+
+
+def listing(sample: Sequence[bytes], count: int, *, most: int = 3) -> str:
+    """The first paths, and how many more there are."""
+    names = ", ".join(printable(path) for path in sample[:most])
+    more = count - min(most, len(sample))
+    return f"{names} and {more} more" if more > 0 and names else names
+
+
+def files(count: int) -> str:
+    return f"{count} file" if count == 1 else f"{count} files"
+
+
+def _settling(order: Wait, state: State, settings: Settings, now: Moment, touched: int) -> str:
+    changed = f"{files(touched)} changed" if touched else "files changed"
+    start = next_start(order, state, settings, now)
+    if start is None or order.until is None or start <= order.until:
+        return f"{changed}, training in {spoken((order.until or now.elapsed) - now.elapsed)}"
+    return f"{changed}, cooldown until {clock_time(start, now)}"
+
+
+def _waiting(pending: Pending | None) -> str:
+    return f"{files(pending.count)} waiting" if pending else "nothing waiting"
+
+
+def _names(pending: Pending | None) -> str:
+    return listing(pending.sample, pending.count) if pending else ""

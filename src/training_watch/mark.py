@@ -1,0 +1,141 @@
+"""The unit's other end: a run ended, well or not, and the marker says when.
+
+The marker comes first and needs nothing but its path; the history, which may be locked or damaged,
+comes after. What is lost with it is made up for by `amend`, later, by whoever looks first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+
+from training_watch import places
+from training_watch.bell import ring
+from training_watch.config import Job
+from training_watch.cooldown import since
+from training_watch.events import Marker, Moment, Outcome, Run
+from training_watch.launching import Launcher
+from training_watch.marker import read_marker, write_marker
+from training_watch.records import Records, opened_records
+
+# sysexits.h EX_TEMPFAIL: the training says "not now". That is no run.
+NOT_NOW = "75"
+# How a process ends that was told to end: by the signal, or by the shell's 128 + signal.
+_TOLD_TO_END = frozenset({"TERM", "INT", "HUP", "143", "130", "129"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What the service manager passes to ExecStopPost= (systemd.exec(5), $SERVICE_RESULT)."""
+
+    result: str
+    code: str = ""
+    status: str = ""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Ending:
+        return cls(
+            environment.get("SERVICE_RESULT", ""),
+            environment.get("EXIT_CODE", ""),
+            environment.get("EXIT_STATUS", ""),
+        )
+
+    @property
+    def skipped(self) -> bool:
+        """ExecCondition= said no; its ExecStopPost= runs all the same (systemd.service(5))."""
+        return self.result == "exec-condition"
+
+
+def judge(ending: Ending, *, stopping: bool) -> Outcome:
+    """How the run ended; `stopping` says that somebody stops the unit, or the machine."""
+    if ending.code == "exited" and ending.status == NOT_NOW:
+        return Outcome.DEFERRED
+    if stopping or (ending.result in ("signal", "exit-code") and ending.status in _TOLD_TO_END):
+        return Outcome.STOPPED
+    return Outcome.SUCCEEDED if ending.result == "success" else Outcome.FAILED
+
+
+def mark(job: Job, outcome: Outcome, ended: Moment, say: Callable[[str], None]) -> None:
+    """Write the marker for a run that ended at `ended`. Raises MarkerError."""
+    if outcome is Outcome.DEFERRED:
+        say(f"The training said: not now (exit {NOT_NOW}). That is no run: the marker stays as it is")
+        return
+    write_marker(job.marker, ended)
+    say(f"Training marker updated: {job.marker}")
+    following = ended.calendar.astimezone(UTC) + timedelta(seconds=job.settings.cooldown)
+    say(f"Next training available: {following:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def record_end(
+    job: Job, invocation: str, ended: Moment, outcome: Outcome, status: str, say: Callable[[str], None]
+) -> None:
+    """Record a run's end, and on success what it has trained. Raises DatabaseError."""
+    with opened_records(job, say) as records:
+        run = records.runs.find(invocation)
+        if run is None:
+            say(
+                f"No record of this run's beginning ({invocation or 'it has no name'}): what it read counts as untrained"
+            )
+        elif run.outcome is None:
+            records.compare_all(ended, running=True)
+            _close(records, run, ended, outcome, status)
+    ring(places.bell())
+
+
+def amend(
+    job: Job, records: Records, launcher: Launcher, now: Moment, say: Callable[[str], None]
+) -> Run | None:
+    """Close a run that ended without `mark`, once: its marker is written for its last sign of life.
+
+    Where the marker stands already, only the record of the end got lost. Returns the run that was
+    closed. Raises LaunchError, MarkerError and sqlite3.Error.
+    """
+    run = records.runs.open()
+    if run is None:
+        return None
+    # Asked in this order, a run that begins or ends meanwhile is never taken for an interrupted one.
+    unit = launcher.state()
+    if unit.active and unit.invocation in ("", run.invocation):
+        return None
+    if records.runs.open() != run:
+        return None
+    marker = read_marker(job.marker)
+    if marker is not None and _covers(marker, run, now):
+        known = unit.invocation == run.invocation and unit.result
+        outcome = (
+            judge(Ending(unit.result, "exited", unit.status), stopping=False)
+            if known
+            else Outcome.INTERRUPTED
+        )
+        ended = Moment(marker.boot_id or "", marker.elapsed or 0.0, marker.ended)
+        say(
+            "The last training wrote its marker, but its end was not recorded: what it read counts as untrained"
+        )
+    else:
+        outcome, ended = Outcome.INTERRUPTED, run.alive
+        write_marker(job.marker, ended)
+        say(
+            f"The last training was interrupted; its last sign of life was {ended.calendar:%Y-%m-%d %H:%M:%S}"
+        )
+        say(f"Training marker updated: {job.marker}")
+    records.snapshot.fail()
+    records.runs.finish(run.invocation, ended, outcome, status=unit.status, self_fed=False)
+    return run
+
+
+def _close(records: Records, run: Run, ended: Moment, outcome: Outcome, status: str) -> None:
+    if outcome is Outcome.SUCCEEDED:
+        records.snapshot.succeed()
+    else:
+        records.snapshot.fail()
+    pending = records.snapshot.pending()
+    self_fed = pending is not None and pending.own
+    records.runs.finish(run.invocation, ended, outcome, status=status, self_fed=self_fed)
+
+
+def _covers(marker: Marker, run: Run, now: Moment) -> bool:
+    """Whether the marker was written by this run or after it; a marker has whole seconds."""
+    if marker.boot_id == run.began.boot_id and marker.elapsed is not None:
+        return marker.elapsed >= run.began.elapsed
+    return marker.ended >= run.began.calendar.replace(microsecond=0) and since(run.began, now) >= 0

@@ -1,0 +1,58 @@
+"""A job's part of state.db: its history and its snapshot, opened together."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from training_watch import places
+from training_watch.config import Job
+from training_watch.database import DatabaseError, open_database, set_aside
+from training_watch.events import Moment
+from training_watch.runs import Runs
+from training_watch.watching import Ignore, Snapshot, Touched
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What is known of one job's past."""
+
+    connection: sqlite3.Connection
+    runs: Runs
+    snapshot: Snapshot
+    ignore: Ignore
+
+    def compare_all(self, moment: Moment, *, running: bool) -> None:
+        """Compare the whole tree with the snapshot, to the end."""
+        everything = Touched(everything=True, cause="a run began or ended")
+        for _ in self.snapshot.compare(everything, moment, running=running):
+            pass
+
+
+@contextmanager
+def opened_records(job: Job, say: Callable[[str], None], *, wait: float = 5.0) -> Iterator[Records]:
+    """Open state.db for one job. Raises DatabaseError, also for what goes wrong while it is open."""
+    path = places.database()
+    connection = open_database(path, say=say, wait=wait)
+    try:
+        yield records_of(connection, job)
+    except sqlite3.OperationalError as error:
+        raise DatabaseError(f"{path}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        aside = set_aside(path)
+        raise DatabaseError(f"{path} was damaged ({error}): set aside as {aside.name}") from error
+    finally:
+        connection.close()
+
+
+def records_of(connection: sqlite3.Connection, job: Job, *, ignore: Ignore | None = None) -> Records:
+    """One job's records in an open state.db; `ignore` in place of the job's own rules."""
+    ignore = ignore or Ignore(job.roots, job.ignore, gitignore=job.gitignore)
+    return Records(
+        connection=connection,
+        runs=Runs(connection, job.service, job.name),
+        snapshot=Snapshot(connection, job.name, job.roots, ignore),
+        ignore=ignore,
+    )

@@ -1,0 +1,217 @@
+"""What a job waits for, told from what is on disk and what the daemon has published.
+
+The same rule answers as in the daemon. Where no daemon runs, that is said, and nothing of it is shown.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from training_watch import clock, places
+from training_watch.check import Verdict, verdict
+from training_watch.config import Config, Job
+from training_watch.cooldown import since
+from training_watch.decide import Burst, State, order, step
+from training_watch.describe import next_start, sentence
+from training_watch.events import Compared, Moment, Observed, Order, Run, Running, Wait
+from training_watch.files import Busy, lock
+from training_watch.journal import printable
+from training_watch.launching import Launcher, LaunchError, UnitState
+from training_watch.marker import read_marker
+from training_watch.records import Records
+from training_watch.timespan import spoken
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """One job, now. `watching` is what the daemon published of it, empty where none runs."""
+
+    job: Job
+    state: State
+    order: Order
+    line: str
+    verdict: Verdict
+    last: Run | None
+    next_start: str | None
+    training: dict[str, Any] | None
+    watching: dict[str, Any] = field(default_factory=dict)
+    trouble: str | None = None
+
+
+def daemon_report() -> dict[str, Any] | None:
+    """What the running daemon published; None where none runs, whatever an old one left behind."""
+    folder = places.state_folder()
+    try:
+        with lock(folder / "daemon.lock", within=0.0, pause=clock.pause):
+            return None
+    except Busy:
+        pass
+    except OSError:
+        return None
+    return _json(folder / "daemon.json")
+
+
+def status_of(
+    job: Job, records: Records, launcher: Launcher, report: dict[str, Any] | None, now: Moment
+) -> JobStatus:
+    """What this job waits for. Raises MarkerError and sqlite3.Error."""
+    trouble = None
+    unit = UnitState(active=False)
+    try:
+        unit = launcher.state()
+    except LaunchError as error:
+        trouble = str(error)
+    mine = ((report or {}).get("jobs") or {}).get(job.name) or {}
+    marker = read_marker(job.marker)
+    run = records.runs.find(unit.invocation) if unit.active else None
+    running = Running(unit.invocation, run.began if run else None) if unit.active else None
+    burst = mine.get("burst")
+    balks, balked_at, balked_why = mine.get("balks") or (0, 0.0, "")
+    state = State(burst=Burst(*burst) if burst else None)
+    history = records.runs.recent()
+    state = step(state, Observed(now.elapsed, running, marker, history, mine.get("obstacle")), job.settings)
+    state = step(state, Compared(now.elapsed, records.snapshot.pending()), job.settings)
+    state = replace(state, balks=balks, balked_at=balked_at, balked_why=balked_why)
+    current = order(state, now, job.settings)
+    line = sentence(current, state, job.settings, now, touched=int(mine.get("touched", 0)))
+    if not isinstance(current, Wait):
+        line = "about to train" if report is not None else "would train now, if the daemon ran"
+    start = next_start(current, state, job.settings, now)
+    at = (
+        now.calendar + timedelta(seconds=start - now.elapsed) if start is not None and state.pending else None
+    )
+    return JobStatus(
+        job=job,
+        state=state,
+        order=current,
+        line=line,
+        verdict=verdict(marker, now, job.settings.cooldown, running=unit.active),
+        last=next((each for each in reversed(history) if each.outcome is not None), None),
+        next_start=at.isoformat(timespec="seconds") if at else None,
+        training=_json(places.status_file(job.service)) if running else None,
+        watching=mine.get("watching") or {},
+        trouble=trouble,
+    )
+
+
+def as_text(config: Config, jobs: list[JobStatus], report: dict[str, Any] | None, now: Moment) -> list[str]:
+    """The screen for a person."""
+    lines = []
+    if report is None:
+        lines.append("daemon    not running: systemctl --user start training-watch.service")
+    else:
+        lines.append(f"daemon    running since {report.get('since')} (pid {report.get('pid')})")
+    lines.append(f"config    {config.path}")
+    for status in jobs:
+        lines += ["", f"{status.job.name}", *_job_lines(status, now)]
+    return lines
+
+
+def as_json(config: Config, jobs: list[JobStatus], report: dict[str, Any] | None) -> dict[str, Any]:
+    """The same for programs. `schema` changes when a key changes its meaning."""
+    return {
+        "schema": 1,
+        "config": str(config.path),
+        "daemon": {key: report.get(key) for key in ("pid", "since", "version")} if report else None,
+        "jobs": {status.job.name: _job_json(status) for status in jobs},
+    }
+
+
+def run_line(run: Run) -> str:
+    """One run for a person."""
+    began = run.began.calendar.astimezone()
+    took = spoken(since(run.began, run.ended)) if run.ended else ""
+    how = str(run.outcome) if run.outcome else "running"
+    detail = f" (exit status {run.status})" if run.status not in ("", "0") else ""
+    forced = ", forced" if run.forced else ""
+    return f"{began:%Y-%m-%d %H:%M}  {how}{detail}{' after ' + took if took else ''}, started by {run.starter}{forced}"
+
+
+def _job_lines(status: JobStatus, now: Moment) -> list[str]:
+    job, state, watching = status.job, status.state, status.watching
+    how = (
+        f"{watching['mode']}, {watching['folders']} folders"
+        if watching
+        else "not watched: the daemon is not running"
+    )
+    if watching.get("cause"):
+        how += f"; {watching['cause']}"
+    lines = [f"  watching  {', '.join(map(str, job.paths))} ({how})", f"  now       {status.line}"]
+    if watching.get("mend"):
+        lines.append(f"  mend      {watching['mend']}")
+    if state.pending:
+        lines += [f"  pending   {printable(path)}" for path in state.pending.sample]
+        more = state.pending.count - len(state.pending.sample)
+        lines += [f"            and {more} more"] if more > 0 else []
+    if status.training:
+        lines.append(f"  training  {_progress(status.training)}")
+    if status.next_start:
+        lines.append(f"  next      {status.next_start}")
+    lines.append(f"  last run  {run_line(status.last) if status.last else 'none yet'}")
+    if status.trouble:
+        lines.append(f"  trouble   {status.trouble}")
+    return lines
+
+
+def _progress(training: dict[str, Any]) -> str:
+    parts = [f"phase {training.get('phase_number')}/{training.get('phases')} {training.get('phase')}"]
+    if training.get("total"):
+        parts.append(f"{training.get('done')} of {training['total']} {training.get('unit') or ''}".strip())
+    return printable(", ".join(parts))
+
+
+def _job_json(status: JobStatus) -> dict[str, Any]:
+    pending = status.state.pending
+    return {
+        "paths": [str(path) for path in status.job.paths],
+        "service": status.job.service,
+        "watching": status.watching or None,
+        "waiting_for": str(status.order.reason) if isinstance(status.order, Wait) else "nothing",
+        "line": status.line,
+        "next_start": status.next_start,
+        "pending": {
+            "count": pending.count if pending else 0,
+            "sample": [printable(path) for path in pending.sample] if pending else [],
+        },
+        "running": status.state.running.invocation if status.state.running else None,
+        "training": status.training,
+        "check": verdict_json(status.verdict),
+        "last_run": run_json(status.last) if status.last else None,
+        "trouble": status.trouble,
+    }
+
+
+def verdict_json(asked: Verdict) -> dict[str, Any]:
+    return {
+        "should_train": asked.should_train,
+        "reason": asked.reason,
+        "last_trained": asked.last_trained.isoformat(timespec="seconds") if asked.last_trained else None,
+        "elapsed_seconds": int(asked.elapsed) if asked.elapsed is not None else None,
+        "cooldown_seconds": int(asked.cooldown),
+        "seconds_left": int(-(-asked.left // 1)),
+    }
+
+
+def run_json(run: Run) -> dict[str, Any]:
+    return {
+        "invocation": run.invocation,
+        "started_by": str(run.starter),
+        "forced": run.forced,
+        "began": run.began.calendar.isoformat(timespec="seconds"),
+        "ended": run.ended.calendar.isoformat(timespec="seconds") if run.ended else None,
+        "seconds": round(since(run.began, run.ended), 1) if run.ended else None,
+        "outcome": str(run.outcome) if run.outcome else None,
+        "status": run.status or None,
+    }
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,42 @@
+"""What the service manager does for a unit, done for a command where there is none (launcher "process")."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+from training_watch import clock
+from training_watch.begin import begin
+from training_watch.config import Job
+from training_watch.database import DatabaseError
+from training_watch.launching import process
+from training_watch.mark import Ending, judge, mark, record_end
+from training_watch.records import opened_records
+
+
+def supervise_job(job: Job) -> int:
+    """Run the job's command once, record both its ends, and return its exit code."""
+    say = partial(print, file=sys.stderr, flush=True)
+
+    def began(invocation: str) -> None:
+        try:
+            begin(job, invocation, clock.now, say)
+        except DatabaseError as error:
+            say(f"The history has no record of this run's beginning: {error}")
+
+    def ended(invocation: str, result: str, code: str, status: str) -> None:
+        outcome, moment = judge(Ending(result, code, status), stopping=False), clock.now()
+        mark(job, outcome, moment, say)
+        try:
+            record_end(job, invocation, moment, outcome, status, say)
+        except DatabaseError as error:
+            say(f"The history has no record of this run's end: {error}")
+
+    def alive(invocation: str) -> None:
+        try:
+            with opened_records(job, say) as records:
+                records.runs.alive(invocation, clock.now())
+        except DatabaseError as error:
+            say(f"No sign of life recorded: {error}")
+
+    return process.supervise(job.service, job.command, begin=began, mark=ended, alive=alive)

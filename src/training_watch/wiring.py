@@ -1,0 +1,45 @@
+"""Which launcher serves a job, and whether what is installed agrees with what is configured."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from training_watch.config import Config, Job
+from training_watch.launching import Launcher, NoManager
+
+
+def ourselves(config_path: Path) -> list[str]:
+    """The command line of this program, isolated from the environment of whatever it serves.
+
+    `-I`: a PYTHONPATH that is meant for the training must not break what records it.
+    """
+    return [sys.executable, "-I", "-m", "training_watch", "--config", str(config_path)]
+
+
+def launcher_of(config_path: Path, job: Job) -> Launcher:
+    """The launcher that the job asks for."""
+    if job.launcher == "process":
+        from training_watch.launching.process import Process  # noqa: PLC0415 - each job loads one of the two
+
+        return Process(job.service, job.command, [*ourselves(config_path), "supervise", job.name])
+    from training_watch.launching.systemd import Systemd  # noqa: PLC0415 - idem
+
+    return Systemd(job.service)
+
+
+def obstacle_of(config: Config, job: Job) -> str | None:
+    """Why the installed unit must not be started for this job, if so."""
+    if job.launcher == "process":
+        return None
+    from training_watch.launching.systemd import user_unit_folder  # noqa: PLC0415 - only where there is systemd
+    from training_watch.units import disagreement  # noqa: PLC0415 - idem
+
+    try:
+        unit = user_unit_folder() / job.service
+        text = unit.read_text(encoding="utf-8")
+    except (FileNotFoundError, NoManager):
+        return None  # a unit of another folder, with our drop-in or without: the start itself will tell
+    except OSError as error:
+        return f"{unit}: {error.strerror}"
+    return disagreement(text, config.path, job)
