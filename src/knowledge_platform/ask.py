@@ -69,7 +69,7 @@ def shown(answer: Answer, folder: Path) -> list[str]:
 
 def _place(passage: Passage, folder: Path) -> str:
     """path:start-end that a terminal can open: relative where the file is below the folder."""
-    path = os.path.join(passage.root, passage.path)  # noqa: PTH118 - the name may be no text
+    path = os.path.join(passage.root, passage.path)
     inside = f"{folder}{os.sep}"
     return f"{printable(path.removeprefix(inside))}:{passage.start}-{passage.end}"
 

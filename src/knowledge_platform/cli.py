@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from knowledge_platform.clock import system_clock
-from knowledge_platform.errors import ConfigError, CrystalError, Stopped
+from knowledge_platform.clock import Clock, system_clock
+from knowledge_platform.errors import BusyError, ConfigError, CrystalError, Stopped
 from knowledge_platform.settings import Settings, docs_roots, printable, store_folder
 
 if TYPE_CHECKING:
@@ -21,15 +21,11 @@ if TYPE_CHECKING:
     from knowledge_platform.progress import Progress
     from knowledge_platform.releases import Release, Store
 
-EXIT_CODES = """\b
-Exit codes: 0 done or up to date, 1 failed, 2 usage, 3 refused by the gate,
-4 taken back after the smoke query, 75 another training runs, 78 set-up."""
-
 
 class Verbatim(click.Command):
     """A command whose help shows its examples as they are written."""
 
-    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         if self.epilog:
             formatter.write_paragraph()
             for line in self.epilog.strip().splitlines():
@@ -92,6 +88,8 @@ def train(docs: tuple[Path, ...], *, full: bool, allow_mass_delete: bool, check:
     from knowledge_platform import phases  # noqa: PLC0415 - `ask` must not wait for it
 
     _stop_on_signals()
+    clock = system_clock()
+    progress = _progress(clock)
     try:
         settings = Settings(
             store_folder(os.environ),
@@ -101,18 +99,21 @@ def train(docs: tuple[Path, ...], *, full: bool, allow_mass_delete: bool, check:
         )
         if check:
             return _check(settings, as_json=as_json)
-        outcome = phases.train(settings, progress=_progress, clock=system_clock())
-    except (CrystalError, OSError, sqlite3.Error, Stopped) as problem:
+        outcome = phases.train(settings, progress=progress, clock=clock)
+    except BaseException as problem:
+        # The training that is running owns the status file; one that was turned away leaves it alone.
+        if not check and not isinstance(problem, BusyError):
+            progress.finish(phases.result_of(problem), error=phases.one_line(problem))
         if as_json:
-            _print_json(
-                {"result": "failed", "exit": phases.exit_code(problem), "error": phases.one_line(problem)}
-            )
+            facts = {"exit": phases.exit_code(problem), "error": phases.one_line(problem)}
+            _print_json({"result": phases.result_of(problem), **facts})
         raise
+    message = _outcome_line(outcome)
+    progress.finish(outcome.result, message=message)
     if as_json:
         _print_json(_outcome_json(outcome))
     else:
-        for line in _outcome_lines(outcome):
-            click.echo(line)
+        click.echo(message)
     return 0
 
 
@@ -202,8 +203,10 @@ def releases(*, as_json: bool) -> int:
     if as_json:
         _print_json(listed)
     else:
-        for facts in listed or [None]:
-            click.echo(_release_line(facts) if facts else "no release yet: run crystal train --docs DIR")
+        for facts in listed:
+            click.echo(_release_line(facts))
+        if not listed:
+            click.echo("no release yet: run crystal train --docs DIR")
     return 0
 
 
@@ -275,11 +278,10 @@ def _stop_on_signals() -> None:
             signal.signal(number, stop)
 
 
-def _progress() -> "Progress":
+def _progress(clock: Clock) -> "Progress":
     from knowledge_platform.progress import Bars, Lines, Progress  # noqa: PLC0415
     from knowledge_platform.status import status_file  # noqa: PLC0415
 
-    clock = system_clock()
     view = Bars(sys.stderr) if sys.stderr.isatty() else Lines(sys.stderr, clock)
     return Progress(view, status_file(os.environ, clock=clock, warn=view.note), clock)
 
@@ -331,25 +333,18 @@ def _check(settings: Settings, *, as_json: bool) -> int:
 def _outcome_json(outcome: "Outcome") -> dict[str, Any]:
     from dataclasses import asdict  # noqa: PLC0415
 
-    return asdict(outcome) | {
-        "skipped": [{"root": str(s.root), "path": s.path, "reason": s.reason} for s in outcome.skipped]
-    }
+    return asdict(outcome) | {"skipped": [asdict(one) | {"root": str(one.root)} for one in outcome.skipped]}
 
 
-def _outcome_lines(outcome: "Outcome") -> list[str]:
-    if outcome.result == "up-to-date":
-        return [
-            f"up to date: release {outcome.release}, {outcome.files} files, {outcome.chunks} chunks, {outcome.seconds:.1f} s"
-        ]
+def _outcome_line(outcome: "Outcome") -> str:
+    made = f"{outcome.files} files, {outcome.chunks} chunks, {outcome.seconds:.1f} s"
     if not outcome.deployed:
-        return [
-            f"built {outcome.release}; {outcome.pinned} is pinned and answers: crystal unpin lets the new one answer"
-        ]
-    example = printable(outcome.example or "…").replace('"', "'")
-    return [
-        f"deployed {outcome.release}: {outcome.files} files, {outcome.chunks} chunks, {outcome.seconds:.1f} s. "
-        f'Try: crystal ask "{example}"'
-    ]
+        pin = f"{outcome.pinned} is pinned and answers until crystal unpin"
+        return f"{'built' if outcome.report else 'up to date:'} {outcome.release}: {made}; {pin}"
+    if outcome.report is None:
+        return f"up to date: release {outcome.release}, {made}"
+    example = printable(outcome.report.smoke or "…").translate(str.maketrans('"$`\\', "'   "))
+    return f'deployed {outcome.release}: {made}. Try: crystal ask "{example}"'
 
 
 def _store() -> "Store":

@@ -34,7 +34,7 @@ class ConfigError(CrystalError):
     exit_code = 78
 
 
-class Stopped(BaseException):  # noqa: N818 - like KeyboardInterrupt, it is no error, and no `except Exception` may catch it
+class Stopped(BaseException):
     """A signal asked the training to stop; the exit code is the shell's for that signal."""
 
     def __init__(self, signal_number: int) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import os
 import sqlite3
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 
 from knowledge_platform.chunks import lines_of
@@ -58,15 +59,26 @@ def evaluate(
     """Measures the candidate.
 
     Raises:
-        RefusedError: a passage isn't what its lines say, or not one heading can be found.
+        RefusedError: a passage isn't what its lines say, not one heading can be found, or there is no text.
     """
     samples = _sampled_chunks(candidate)
+    if not samples:
+        raise RefusedError(
+            "the gate refused: the documents have no text in them. The deployed release goes on answering"
+        )
     queries = _queries(candidate)
     progress.expect(len(samples) + len(queries), "checks")
     passed_over = 0
-    for sample in samples:
-        passed_over += not _matches(sample)
-        progress.advance()
+    for (root, path, sha256), of_file in groupby(
+        samples, lambda sample: (sample.root, sample.path, sample.sha256)
+    ):
+        lines = _content(root, path, sha256)
+        for sample in of_file:
+            if lines is None:
+                passed_over += 1
+            else:
+                _compare(sample, lines)
+            progress.advance()
     found = found_deployed = 0
     smoke = None
     for query in queries:
@@ -109,30 +121,27 @@ def _sampled_chunks(database: sqlite3.Connection) -> list[_Sample]:
     step = max(1, -(-total // GATE_CHUNKS))
     rows = database.execute(
         'SELECT roots.path, files.path, sha256, start, "end", text FROM chunks JOIN files ON files.id = chunks.file '
-        "JOIN roots ON roots.id = files.root WHERE chunks.id % ? = 0",
+        "JOIN roots ON roots.id = files.root WHERE chunks.id % ? = 0 ORDER BY chunks.id",
         (step,),
     )
     return [_Sample(Path(os.fsdecode(root)), os.fsdecode(path), *rest) for root, path, *rest in rows]
 
 
-def _matches(sample: _Sample) -> bool:
-    """Whether it could be compared: False when the file is no longer the one that was cut.
-
-    Raises:
-        RefusedError: it could, and differs.
-    """
+def _content(root: Path, path: str, sha256: str) -> list[str] | None:
+    """The file's lines; None when it is no longer the file that was cut."""
     try:
-        content = content_of(sample.root, sample.path)
+        content = content_of(root, path)
     except UnusableError:
-        return False
-    if hashlib.sha256(content).hexdigest() != sample.sha256:
-        return False
-    if "\n".join(lines_of(content.decode())[sample.start - 1 : sample.end]) != sample.text:
+        return None
+    return lines_of(content.decode()) if hashlib.sha256(content).hexdigest() == sha256 else None
+
+
+def _compare(sample: _Sample, lines: list[str]) -> None:
+    if "\n".join(lines[sample.start - 1 : sample.end]) != sample.text:
         raise RefusedError(
             f"the gate refused: a passage of {printable(sample.path)} is not what lines {sample.start}-{sample.end} say. "
             "The deployed release goes on answering; try crystal train --full"
         )
-    return True
 
 
 def _queries(database: sqlite3.Connection) -> list[Query]:

@@ -11,8 +11,8 @@ import json
 import os
 import signal
 import sqlite3
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,7 @@ from knowledge_platform.errors import CrystalError, RefusedError, Stopped
 from knowledge_platform.evaluation import Report, evaluate
 from knowledge_platform.feedback import FeedbackLogger
 from knowledge_platform.infra import check_programs, check_space, staging_folder, training_lock
-from knowledge_platform.ingest import Ingested, ingest
+from knowledge_platform.ingest import ingest
 from knowledge_platform.progress import Progress
 from knowledge_platform.releases import SCHEMA, Release, Store, digest, next_id
 from knowledge_platform.search import opened
@@ -54,9 +54,8 @@ class Outcome:
     changes: Difference
     skipped: tuple[Skipped, ...]
     report: Report | None
-    example: str | None
     seconds: float
-    phases: dict[str, float] = field(default_factory=dict)
+    phases: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +71,8 @@ class _Base:
         return self.release.folder / "chunks.sqlite" if self.alike else None
 
 
-def train(settings: Settings, *, progress: Callable[[], Progress], clock: Clock) -> Outcome:
-    """Runs the six phases. The progress is opened only under the lock, so that a second training leaves no trace of itself.
+def train(settings: Settings, *, progress: Progress, clock: Clock) -> Outcome:
+    """Runs the six phases.
 
     Raises:
         CrystalError: it didn't end well; the kind says what to do about it.
@@ -83,7 +82,7 @@ def train(settings: Settings, *, progress: Callable[[], Progress], clock: Clock)
     store = Store(settings.store)
     store.create()
     started, began = clock.now(), clock.elapsed()
-    with training_lock(store), progress() as told:
+    with training_lock(store):
         release_id = next_id(started, store.newest(), os.urandom(4))
         record: dict[str, object] = {
             "schema": 1,
@@ -91,21 +90,21 @@ def train(settings: Settings, *, progress: Callable[[], Progress], clock: Clock)
             "release": None,
         }
         try:
-            outcome = _phases(settings, store, release_id, told, clock)
+            with _writing(store):
+                outcome = _phases(settings, store, release_id, progress, clock)
         except BaseException as problem:
-            result: Literal["refused", "failed"] = (
-                "refused" if isinstance(problem, RefusedError) else "failed"
-            )
-            told.finish(result, error=one_line(problem))
-            record |= {"result": result, "exit": exit_code(problem), "error": one_line(problem)}
+            record |= {"result": result_of(problem), "exit": exit_code(problem), "error": one_line(problem)}
             raise
         else:
-            told.finish(outcome.result, message=None)
             record |= {"result": outcome.result, "exit": 0, "release": outcome.release}
         finally:
-            record |= {"phases": told.seconds, "seconds": round(clock.elapsed() - began, 3)}
-            _record(store, run_id(started.astimezone(UTC), release_id), record, told)
+            record |= {"phases": progress.seconds, "seconds": round(clock.elapsed() - began, 3)}
+            _record(store, run_id(started.astimezone(UTC), release_id), record, progress)
     return outcome
+
+
+def result_of(problem: BaseException) -> Literal["refused", "failed"]:
+    return "refused" if isinstance(problem, RefusedError) else "failed"
 
 
 def exit_code(problem: BaseException) -> int:
@@ -141,32 +140,7 @@ def _phases(settings: Settings, store: Store, release_id: str, progress: Progres
         + (f", {len(surveyed.skipped)} skipped" if surveyed.skipped else "")
     )
     _tell_skipped(surveyed.skipped, progress)
-    if not settings.allow_mass_delete:
-        refuse_mass_deletion(changes)
-
-    def outcome(
-        result: Literal["succeeded", "up-to-date"],
-        release: str,
-        *,
-        deployed: bool,
-        chunks: int,
-        ingested: Survey,
-        report: Report | None,
-    ) -> Outcome:
-        return Outcome(
-            result=result,
-            release=release,
-            deployed=deployed,
-            pinned=store.pinned(),
-            files=len(ingested.documents),
-            chunks=chunks,
-            changes=changes,
-            skipped=ingested.skipped,
-            report=report,
-            example=report.smoke if report else None,
-            seconds=round(clock.elapsed() - began, 3),
-            phases=progress.seconds,
-        )
+    _refuse_losses(surveyed, base, settings)
 
     if (
         base
@@ -175,13 +149,18 @@ def _phases(settings: Settings, store: Store, release_id: str, progress: Progres
         and not settings.full
         and base.manifest["feedback_events"] == feedback
     ):
-        return outcome(
-            "up-to-date",
-            base.release.id,
+        return Outcome(
+            result="up-to-date",
+            release=base.release.id,
             deployed=store.pinned() in (None, base.release.id),
+            pinned=store.pinned(),
+            files=len(surveyed.documents),
             chunks=base.manifest["chunks"],
-            ingested=surveyed,
+            changes=changes,
+            skipped=surveyed.skipped,
             report=None,
+            seconds=round(clock.elapsed() - began, 3),
+            phases=progress.seconds,
         )
 
     with staging_folder(store, release_id) as staging:
@@ -189,10 +168,9 @@ def _phases(settings: Settings, store: Store, release_id: str, progress: Progres
             progress.begin("ingest")
             earlier = base.database if base and not settings.full else None
             ingested = ingest(database, surveyed, settings.roots, earlier, progress)
+            _refuse_losses(ingested.survey, base, settings)
             _tell_skipped(ingested.survey.skipped[len(surveyed.skipped) :], progress)
-            progress.end(
-                f"{ingested.chunks} chunks, {ingested.copied_files} files copied from the release before"
-            )
+            progress.end(f"{ingested.chunks} chunks, {ingested.copied_files} files as in the release before")
 
             progress.begin("training")
             train_index(database, progress)
@@ -204,23 +182,43 @@ def _phases(settings: Settings, store: Store, release_id: str, progress: Progres
             progress.end(str(report))
 
         progress.begin("deployment")
-        _describe(staging, release_id, settings, base, ingested, report, feedback, clock)
+        _write_json(staging / "report.json", report.as_json())
+        manifest = {
+            "schema": SCHEMA,
+            "id": release_id,
+            "created_at": clock.now().isoformat(timespec="seconds"),
+            "parent": base.release.id if base else None,
+            "encoder_id": ENCODER_ID,
+            "config_sha256": config_hash(),
+            "roots": [str(root) for root in settings.roots],
+            "feedback_events": feedback,
+            "chunks": ingested.chunks,
+            "documents": ingested.survey.documents_json(),
+            "skipped": ingested.survey.skipped_json(),
+            "files": {name: digest(staging / name) for name in ("chunks.sqlite", "report.json")},
+        }
+        _write_json(staging / "manifest.json", manifest)
         with _undisturbed():
             release, answers = publish(store, staging, release_id, report.smoke)
             store.prune(KEEP_RELEASES)
         progress.end(
             f"{release.id} answers"
             if answers
-            else f"{release.id} is built, but {store.pinned()} is pinned and answers"
+            else f"{release.id} is built, {store.pinned()} is pinned and answers"
         )
 
-    return outcome(
-        "succeeded",
-        release.id,
+    return Outcome(
+        result="succeeded",
+        release=release.id,
         deployed=answers,
+        pinned=store.pinned(),
+        files=len(ingested.survey.documents),
         chunks=ingested.chunks,
-        ingested=ingested.survey,
+        changes=changes,
+        skipped=ingested.survey.skipped,
         report=report,
+        seconds=round(clock.elapsed() - began, 3),
+        phases=progress.seconds,
     )
 
 
@@ -254,43 +252,14 @@ def _deployed(store: Store) -> Iterator[sqlite3.Connection | None]:
         yield database
 
 
-def _describe(
-    staging: Path,
-    release_id: str,
-    settings: Settings,
-    base: _Base | None,
-    ingested: Ingested,
-    report: Report,
-    feedback: int,
-    clock: Clock,
-) -> None:
-    (staging / "report.json").write_text(json.dumps(report.as_json(), indent=1) + "\n")
-    manifest = {
-        "schema": SCHEMA,
-        "id": release_id,
-        "created_at": clock.now().isoformat(timespec="seconds"),
-        "parent": base.release.id if base else None,
-        "encoder_id": ENCODER_ID,
-        "config_sha256": config_hash(),
-        "roots": [str(root) for root in settings.roots],
-        "feedback_events": feedback,
-        "chunks": ingested.chunks,
-        "documents": [
-            {
-                "root": str(document.root),
-                "path": document.path,
-                "sha256": document.sha256,
-                "size": document.size,
-            }
-            for document in ingested.survey.documents
-        ],
-        "skipped": [
-            {"root": str(skipped.root), "path": skipped.path, "reason": skipped.reason}
-            for skipped in ingested.survey.skipped
-        ],
-        "files": {name: digest(staging / name) for name in ("chunks.sqlite", "report.json")},
-    }
-    (staging / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+def _write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _refuse_losses(surveyed: Survey, base: _Base | None, settings: Settings) -> None:
+    """Asked again after ingest: a mount may go between two phases."""
+    if not settings.allow_mass_delete:
+        refuse_mass_deletion(difference(surveyed.documents, base.manifest if base else None))
 
 
 def _tell_skipped(skipped: tuple[Skipped, ...], progress: Progress) -> None:
@@ -298,6 +267,18 @@ def _tell_skipped(skipped: tuple[Skipped, ...], progress: Progress) -> None:
         progress.note(f"skipped {printable(one.path)}: {one.reason}")
     if len(skipped) > SHOWN:
         progress.note(f"skipped {len(skipped) - SHOWN} more: see skipped in the release's manifest.json")
+
+
+@contextlib.contextmanager
+def _writing(store: Store) -> Iterator[None]:
+    """Says where and what to do when the disk says no; each phase up to the swap may meet a full one."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise CrystalError(
+            f"the training could not write or read below {printable(str(store.folder))}: {one_line(error)}. "
+            "What was deployed goes on answering; make room there, or set CRYSTAL_STORE"
+        ) from error
 
 
 @contextlib.contextmanager

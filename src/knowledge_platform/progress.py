@@ -1,7 +1,6 @@
 """Where a training is, told to people: bars on a terminal, plain lines in a journal, and the status file beside either."""
 
-from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import Protocol, TextIO
 
 import click
 
@@ -55,7 +54,7 @@ class Lines:
         self.note(f"{self._label}: {summary}")
 
     def note(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)  # noqa: T201 - this is the one place that prints them
+        print(text, file=self._stream, flush=True)
 
     def close(self) -> None:
         """Nothing is left open."""
@@ -110,12 +109,6 @@ class Progress:
         self._phase: str | None = None
         self._phase_began = clock.elapsed()
         self.seconds: dict[str, float] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self._view.close()
 
     def begin(self, phase: str) -> None:
         number = PHASES.index(phase) + 1

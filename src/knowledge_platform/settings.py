@@ -29,7 +29,9 @@ SPACE_FLOOR = 16 * 1024 * 1024  # bytes; for the first release, whose size nobod
 GATE_QUERIES = 200  # at most; 200 lookups take about 0.1 s
 GATE_CHUNKS = 200  # at most, compared line by line with their files
 TOP = 10  # a known item counts as found when it is among this many passages
-FLOOR = 0.3  # share of the question that a passage must cover to be an answer; measured below
+# The share of a question that its best passage must cover, else there is no good match. On FastAPI's docs 0.3 keeps 97 % of 120 real
+# questions and refuses 60 % of 30 that are about something else; 0.4 would be 87 % and 83 %. A wrong "nothing" is the worse mistake.
+FLOOR = 0.3
 
 CHUNKER_VERSION = (
     1  # raise it when the same file would be cut differently: then nothing is copied from older releases
@@ -68,7 +70,7 @@ def docs_roots(given: Iterable[Path], environ: Mapping[str, str]) -> tuple[Path,
                 f"no docs folder: {Path.cwd()} has no docs/ in it. Say where: crystal train --docs DIR, or set CRYSTAL_DOCS"
             )
         named = [Path("docs")]
-    roots = [Path(os.path.abspath(path.expanduser())) for path in named]  # noqa: PTH100 - a link to a folder keeps its own name
+    roots = [Path(os.path.abspath(path.expanduser())) for path in named]
     for root in roots:
         if not root.is_dir():
             problem = "is not a folder" if root.exists() else "does not exist"

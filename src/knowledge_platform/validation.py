@@ -9,7 +9,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,12 @@ class Skipped:
 class Survey:
     documents: tuple[Document, ...]
     skipped: tuple[Skipped, ...]
+
+    def documents_json(self) -> list[dict[str, object]]:
+        return [{**asdict(document), "root": str(document.root)} for document in self.documents]
+
+    def skipped_json(self) -> list[dict[str, object]]:
+        return [{**asdict(skipped), "root": str(skipped.root)} for skipped in self.skipped]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +148,7 @@ def content_of(root: Path, path: str) -> bytes:
     try:
         # O_NONBLOCK: opening a FIFO must not wait for a writer (open(2)).
         descriptor = os.open(full, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - from a descriptor
+        with open(descriptor, "rb") as file:
             facts = os.fstat(descriptor)
             if not stat.S_ISREG(facts.st_mode):
                 raise UnusableError("not a regular file")
@@ -180,9 +186,9 @@ def _listed(root: Path) -> Iterator[tuple[str, str | None]]:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            path = os.path.join(folder, entry.name)  # noqa: PTH118 - strings keep names that are not UTF-8 as they are
+            path = os.path.join(folder, entry.name)
             if entry.is_dir(follow_symlinks=False):
                 below.append(path)
-            elif os.path.splitext(entry.name)[1].lower() in MARKDOWN and not entry.is_dir():  # noqa: PTH122
+            elif os.path.splitext(entry.name)[1].lower() in MARKDOWN and not entry.is_dir():
                 yield path, None
         folders.extend(reversed(below))
