@@ -83,7 +83,7 @@ class Told(click.Group):
 @click.version_option(__version__, prog_name="training-watch")
 @click.pass_context
 def main(context: click.Context, config_path: Path | None) -> None:
-    """Save a document, and the training starts: once the edit has settled, at most every six hours,
+    r"""Save a document, and the training starts: once the edit has settled, at most every six hours,
     one at a time.
 
     \b
@@ -99,7 +99,7 @@ def main(context: click.Context, config_path: Path | None) -> None:
 @click.option("-v", "--verbose", is_flag=True, help="Say more.")
 @click.pass_obj
 def run(config_path: Path, verbose: bool) -> None:
-    """Watch, and train when it is due, until told to stop: what training-watch.service executes.
+    r"""Watch, and train when it is due, until told to stop: what training-watch.service executes.
 
     \b
     Example:
@@ -137,7 +137,7 @@ def run(config_path: Path, verbose: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="More facts, as JSON.")
 @click.pass_obj
 def check(config_path: Path, job: str | None, exit_code: bool, as_json: bool) -> None:
-    """Print the cooldown's verdict as key=value lines; in CI also to the step's outputs.
+    r"""Print the cooldown's verdict as key=value lines; in CI also to the step's outputs.
 
     It says nothing of pending changes: that is `training-watch status`.
 
@@ -177,7 +177,7 @@ def check(config_path: Path, job: str | None, exit_code: bool, as_json: bool) ->
 def trigger(
     config_path: Path, job: str | None, force: bool, wait: bool, no_watch: bool, dry_run: bool
 ) -> None:
-    """Check the cooldown and start the training.
+    r"""Check the cooldown and start the training.
 
     \b
     Exit codes: 0 started · 75 not now (cooldown, or one runs already) · 1 it failed at once ·
@@ -222,7 +222,7 @@ def trigger(
 @click.argument("unit")
 @click.pass_obj
 def begin(config_path: Path, unit: str) -> None:
-    """For ExecStartPre=: record that a run of UNIT begins, and on which content.
+    r"""For ExecStartPre=: record that a run of UNIT begins, and on which content.
 
     \b
     Example (in a unit file):
@@ -241,7 +241,7 @@ def begin(config_path: Path, unit: str) -> None:
 @click.argument("unit")
 @click.pass_obj
 def mark(config_path: Path, unit: str) -> None:
-    """For ExecStopPost=: record how a run of UNIT ended, and write the marker, whether it went well or not.
+    r"""For ExecStopPost=: record how a run of UNIT ended, and write the marker, whether it went well or not.
 
     \b
     Example (in a unit file):
@@ -273,7 +273,7 @@ def mark(config_path: Path, unit: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="The same for programs.")
 @click.pass_obj
 def status(config_path: Path, job: str | None, as_json: bool) -> None:
-    """What it is waiting for, until when, and because of which files.
+    r"""What it is waiting for, until when, and because of which files.
 
     \b
     Examples:
@@ -293,7 +293,7 @@ def status(config_path: Path, job: str | None, as_json: bool) -> None:
     if as_json:
         say(json.dumps(statuses.as_json(config, found, report), indent=1))
     else:
-        for line in statuses.as_text(config, found, report, now):
+        for line in statuses.as_text(config, found, report):
             say(line)
 
 
@@ -306,7 +306,7 @@ def status(config_path: Path, job: str | None, as_json: bool) -> None:
 )
 @click.pass_obj
 def watch(config_path: Path, folder: Path | None, as_json: bool, nul: bool, everything: bool) -> None:
-    """Print each change below FOLDER as it is seen: its absolute path, one a line, at once.
+    r"""Print each change below FOLDER as it is seen: its absolute path, one a line, at once.
 
     Without FOLDER it takes the folders and rules of the configuration.
 
@@ -359,7 +359,7 @@ def install(
     dry_run: bool,
     replace: bool,
 ) -> None:
-    """Write the configuration if there is none, and the units; enable and start the watcher.
+    r"""Write the configuration if there is none, and the units; enable and start the watcher.
 
     \b
     Examples:
@@ -394,7 +394,7 @@ def install(
 )
 @click.pass_obj
 def uninstall(config_path: Path, purge: bool, watcher_unit: str) -> None:
-    """Stop and remove the units; configuration and state stay.
+    r"""Stop and remove the units; configuration and state stay.
 
     \b
     Examples:

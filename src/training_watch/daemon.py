@@ -22,8 +22,8 @@ from pathlib import Path
 from training_watch import __version__, clock, places
 from training_watch.bell import Bell
 from training_watch.config import Config, ConfigError, Job, read_config
-from training_watch.database import DatabaseError, open_database, set_aside
-from training_watch.files import Busy, lock, write_whole
+from training_watch.database import open_database, set_aside
+from training_watch.files import lock, write_whole
 from training_watch.journal import log
 from training_watch.keeper import Keeper
 from training_watch.launching import Launcher

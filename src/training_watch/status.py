@@ -98,7 +98,7 @@ def status_of(
     )
 
 
-def as_text(config: Config, jobs: list[JobStatus], report: dict[str, Any] | None, now: Moment) -> list[str]:
+def as_text(config: Config, jobs: list[JobStatus], report: dict[str, Any] | None) -> list[str]:
     """The screen for a person."""
     lines = []
     if report is None:
@@ -107,7 +107,7 @@ def as_text(config: Config, jobs: list[JobStatus], report: dict[str, Any] | None
         lines.append(f"daemon    running since {report.get('since')} (pid {report.get('pid')})")
     lines.append(f"config    {config.path}")
     for status in jobs:
-        lines += ["", f"{status.job.name}", *_job_lines(status, now)]
+        lines += ["", f"{status.job.name}", *_job_lines(status)]
     return lines
 
 
@@ -131,7 +131,7 @@ def run_line(run: Run) -> str:
     return f"{began:%Y-%m-%d %H:%M}  {how}{detail}{' after ' + took if took else ''}, started by {run.starter}{forced}"
 
 
-def _job_lines(status: JobStatus, now: Moment) -> list[str]:
+def _job_lines(status: JobStatus) -> list[str]:
     job, state, watching = status.job, status.state, status.watching
     how = (
         f"{watching['mode']}, {watching['folders']} folders"
