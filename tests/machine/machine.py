@@ -60,6 +60,9 @@ echo held
 exec cat
 """
 
+HAS_TIME = Path("/proc/self/ns/time").exists()  # Linux 5.6
+NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", *(("--time",) if HAS_TIME else ()))
+
 _numbers = itertools.count(1)
 
 
@@ -171,14 +174,7 @@ class Machine(Files):
             group.mkdir()
         self._nspawn = subprocess.Popen(
             [
-                *(
-                    "sh",
-                    "-c",
-                    'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs"; shift; done; shift; exec "$@"',
-                    "sh",
-                ),
-                *map(str, groups),
-                "--",
+                *_in_cgroups(groups),
                 *("nsenter", f"--target={_child(self._holder.pid)}", "--mount", "--pid", "--"),
                 *_from_zero(),
                 *("systemd-nspawn", "--quiet", "--directory=/run/root", f"--machine={self.name}", "--boot"),
@@ -197,6 +193,10 @@ class Machine(Files):
         self._leader = eventually(
             self._find_leader, BOOTS_WITHIN, f"{self.name} has a PID 1", every=0.02, also=self._console_tail
         )
+        # Where our commands run. From outside the guest's cgroup namespace logind 257 refuses them: EUNATCH, shown as
+        # "Protocol driver not attached".
+        self._inside = groups[0] / "payload/tests"
+        self._inside.mkdir()
         self._settle(self.root, "system")
         if (self._tree / "var/lib/systemd/linger" / self.username).exists():
             self._settle(self.user, "user manager", "--user")
@@ -364,26 +364,12 @@ class Machine(Files):
                 "DBUS_SESSION_BUS_ADDRESS": f"unix:path=/run/user/{uid}/bus",
             }
             become = [f"--reuid={name}", f"--regid={name}", "--init-groups"]
+        variables = [f"{key}={value}" for key, value in {**clean, **env}.items()]
         return [
-            *(
-                "nsenter",
-                f"--target={self._leader}",
-                "--mount",
-                "--uts",
-                "--ipc",
-                "--net",
-                "--pid",
-                "--cgroup",
-            ),
-            *(["--time"] if _has_time() else []),
-            *("--", "setpriv", *become, *self._weaker(), "--pdeathsig=KILL", "--"),
-            *(
-                "env",
-                "-i",
-                "-C",
-                str(home / (cwd or ".")),
-                *(f"{key}={value}" for key, value in {**clean, **env}.items()),
-            ),
+            *_in_cgroups([self._inside]),
+            *("nsenter", f"--target={self._leader}", *NAMESPACES, "--"),
+            *("setpriv", *become, *self._weaker(), "--pdeathsig=KILL", "--"),
+            *("env", "-i", "-C", str(home / (cwd or ".")), *variables),
             *words(cmd),
         ]
 
@@ -451,17 +437,17 @@ class Machine(Files):
         return os.pread(self._console.fileno(), 3000, max(0, size - 3000)).decode(errors="replace")
 
     def _cgroups(self) -> list[Path]:
-        """Our own folder in the unified hierarchy, and in systemd's named one where the host still has v1.
+        """Our own folder in the unified hierarchy, then in systemd's named one where the host still has v1.
 
         nspawn makes its `payload` in the cgroup that it is started in: without these, two machines would share one, and
         each systemd would kill the other's units.
         """
-        found = []
+        found: list[Path] = []
         for line in Path("/proc/self/mountinfo").read_text().splitlines():
             before, after = line.split(" - ")
             kind, _, options = after.split()[:3]
             if kind == "cgroup2" or (kind == "cgroup" and "name=systemd" in options.split(",")):
-                found.append(Path(before.split()[4]) / self.name)
+                found.insert(0 if kind == "cgroup2" else len(found), Path(before.split()[4]) / self.name)
         return found
 
 
@@ -490,10 +476,6 @@ def _status(pid: int) -> dict[str, str]:
     return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
 
-def _has_time() -> bool:
-    return Path("/proc/self/ns/time").exists()
-
-
 def _from_zero() -> list[str]:
     """Start with a time since boot of about 0, as a machine does.
 
@@ -501,12 +483,18 @@ def _from_zero() -> list[str]:
     last boot, and a program that compares them across a reboot would pass its tests by luck. Whole seconds, and
     rounded down: an offset may not make a clock negative.
     """
-    if not _has_time():
+    if not HAS_TIME:
         return []
     monotonic, boottime = (
         int(time.clock_gettime(clock)) for clock in (time.CLOCK_MONOTONIC, time.CLOCK_BOOTTIME)
     )
     return ["unshare", "--time", f"--monotonic=-{monotonic}", f"--boottime=-{boottime}", "--fork", "--"]
+
+
+def _in_cgroups(groups: list[Path]) -> list[str]:
+    """Return the start of a command line that runs the rest of it in these cgroups."""
+    enter = 'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit; shift; done; shift; exec "$@"'
+    return ["sh", "-c", enter, "sh", *map(str, groups), "--"]
 
 
 def _remove_cgroups(groups: list[Path]) -> bool:
