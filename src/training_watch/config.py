@@ -198,9 +198,13 @@ class _Reader:
         )
 
     def _mistake(self, key: tuple[str, ...], message: str) -> None:
-        line = next((self._lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in self._lines), 0)
+        line = next(filter(None, (self._line(key[:n]) for n in range(len(key), 0, -1))), 0)
         where = f"{self._path}:{line}" if line else str(self._path)
         self.mistakes.append((line, f"{where}: {message}"))
+
+    def _line(self, key: tuple[str, ...]) -> int:
+        """The first line where the key, or something of its table, stands."""
+        return min((line for known, line in self._lines.items() if known[: len(key)] == key), default=0)
 
 
 KEYS = (
