@@ -1,0 +1,119 @@
+"""A real `crystal` in a real subprocess, over a real docs folder and store."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from knowledge_platform.clock import system_clock
+from knowledge_platform.progress import Lines, Progress
+from knowledge_platform.releases import Release, Store
+from knowledge_platform.status import StatusFile
+
+INSTALL = """# Install
+
+How to get it on the machine.
+
+## Requirements
+
+A kernel, a shell and some patience.
+
+## Steps
+
+Unpack the tarball, then run the frobnicator once.
+"""
+
+LOGS = """# Logs
+
+Where they are and how they rotate.
+
+## Rotation
+
+The journal rotates by itself; `journalctl --vacuum-size` trims it.
+"""
+
+
+@dataclass
+class Crystal:
+    """Runs commands on one store and one docs folder."""
+
+    docs: Path
+    folder: Path
+    environ: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def store(self) -> Store:
+        return Store(self.folder)
+
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "CRYSTAL_STORE": str(self.folder),
+            "CRYSTAL_DOCS": str(self.docs),
+            **self.environ,
+        }
+
+    def argv(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "knowledge_platform", *words]
+
+    def run(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            self.argv(*words),
+            env=self.environment(),
+            cwd=self.docs.parent,
+            text=True,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    def json(self, *words: str, code: int = 0) -> Any:
+        return json.loads(self.run(*words, "--json", code=code).stdout)
+
+    def train(self, *words: str) -> Any:
+        return self.json("train", *words)
+
+    def ask(self, question: str) -> list[dict[str, Any]]:
+        passages: list[dict[str, Any]] = self.json("ask", question)["passages"]
+        return passages
+
+    def current(self) -> Release:
+        return self.store.answering()
+
+    def write(self, path: str, text: str | bytes) -> Path:
+        file = self.docs / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return file
+
+
+@pytest.fixture
+def crystal(tmp_path: Path) -> Crystal:
+    """Two small documents, nothing trained yet."""
+    made = Crystal(docs=tmp_path / "docs", folder=tmp_path / "store")
+    made.write("install.md", INSTALL)
+    made.write("ops/logs.md", LOGS)
+    return made
+
+
+@pytest.fixture
+def progress() -> Progress:
+    """A real one that nobody reads."""
+    clock = system_clock()
+    silent = StatusFile(None, invocation=None, clock=clock, warn=print)
+    return Progress(Lines(StringIO(), clock), silent, clock)
+
+
+@pytest.fixture
+def trained(crystal: Crystal) -> Crystal:
+    """The same with one release deployed."""
+    crystal.train()
+    return crystal

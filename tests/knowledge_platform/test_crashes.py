@@ -1,0 +1,158 @@
+"""Whatever ends a training, what was deployed goes on answering."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from knowledge_platform.conftest import Crystal
+
+MURDER = Path(__file__).with_name("murder.py")
+
+
+def murder(crystal: "Crystal", *words: str) -> int:
+    done = subprocess.run(
+        [sys.executable, MURDER, crystal.folder, "journal rotates", *words],
+        env=crystal.environment(), text=True, capture_output=True, check=False, timeout=250,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return int(done.stdout)
+
+
+def test_a_training_killed_at_any_point_leaves_the_model_answering(trained: "Crystal") -> None:
+    assert murder(trained, "train", "--full") > 100
+
+
+def test_a_first_training_killed_at_any_point_leaves_no_model_or_a_whole_one(crystal: "Crystal") -> None:
+    assert murder(crystal, "train", "--full") > 100
+
+
+def test_a_rollback_killed_at_any_point_leaves_the_model_answering(trained: "Crystal") -> None:
+    first = trained.current().id
+    trained.train("--full")
+    assert murder(trained, "rollback", first) > 10
+    assert (trained.current().id, trained.store.pinned()) == (first, first)
+    assert murder(trained, "unpin") > 5
+    assert trained.store.pinned() is None
+    trained.train("--full")
+    assert not list(trained.folder.glob(".*")), "the next training clears temporaries up"
+
+
+def test_a_second_training_is_turned_away_and_told_who_trains(trained: "Crystal") -> None:
+    from knowledge_platform.infra import training_lock
+
+    with training_lock(trained.store):
+        done = trained.run("train", "--full", code=75)
+    assert f"pid {os.getpid()}" in done.stderr
+    assert trained.train("--full")["result"] == "succeeded"
+
+
+def start(crystal: "Crystal") -> subprocess.Popen[str]:
+    """A training in the middle of its ingest: one that takes seconds, on documents that take the parser so long."""
+    for number in range(20):
+        crystal.write(
+            f"long/{number}.md", "".join(f"## Heading {n} of {number}\n\n- text\n" for n in range(3000))
+        )
+    child = subprocess.Popen(
+        crystal.argv("train"),
+        env=crystal.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stderr is not None
+    for line in child.stderr:
+        if line.startswith("[2/6]"):
+            return child
+    raise AssertionError("the training ended before its second phase")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
+)
+def test_a_training_that_is_asked_to_stop_stops_cleanly(
+    trained: "Crystal", tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    before = trained.current().id
+    path = tmp_path / "status.json"
+    trained.environ["TRAINING_STATUS_FILE"] = str(path)
+    child = start(trained)
+    child.send_signal(number)
+    _, said = child.communicate(timeout=60)
+    assert child.returncode == code
+    assert said.splitlines()[-1] == f"crystal: stopped by {number.name}"
+    status = json.loads(path.read_text())
+    assert (status["result"], status["error"]) == ("failed", f"stopped by {number.name}")
+    assert [release.name for release in trained.store.releases.iterdir()] == [before]
+    assert trained.current().id == before
+    assert "stopped by" in trained.run("status").stdout
+
+
+def test_two_trainings_at_once_are_one_training(trained: "Crystal") -> None:
+    child = start(trained)
+    assert f"pid {child.pid}" in trained.run("train", code=75).stderr
+    child.kill()
+    child.communicate(timeout=60)
+    assert trained.store.current() is not None
+
+
+def test_a_file_that_may_not_grow_further_is_one_line_and_changes_nothing(trained: "Crystal") -> None:
+    before = trained.current().id
+    trained.write("big.md", "# Big\n\n" + "a line of text that takes some room\n" * 20_000)
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -f 400; exec "$@"', "sh", *trained.argv("train")],
+        env=trained.environment(), text=True, capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("crystal: the training could not write")
+    assert "goes on answering" in last
+    assert [release.name for release in trained.store.releases.iterdir()] == [before]
+    assert trained.ask("journal rotates")
+
+
+def on_tmpfs(crystal: "Crystal", size: str, script: str) -> subprocess.CompletedProcess[str]:
+    """Runs the script with the store on a disk of that size, in a mount namespace of its own; skips where that isn't allowed."""
+    unshare = shutil.which("unshare")
+    probe = ["unshare", "-rm", "sh", "-c", f"mount -t tmpfs none {crystal.folder.parent}"]
+    if unshare is None or subprocess.run(probe, capture_output=True, check=False).returncode:
+        pytest.skip("needs unshare -rm and a tmpfs of its own")
+    crystal.folder.mkdir(exist_ok=True)
+    mount = f'mount -t tmpfs -o size={size} none "$CRYSTAL_STORE"; crystal() {{ "{sys.executable}" -m knowledge_platform "$@"; }}'
+    return subprocess.run(
+        ["unshare", "-rm", "bash", "-c", f"{mount}\n{script}"],
+        env=crystal.environment(), text=True, capture_output=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+def test_a_disk_that_fills_up_during_the_training_is_one_line_and_changes_nothing(crystal: "Crystal") -> None:
+    big = crystal.docs.parent / "big.md"
+    big.write_text(
+        "# Big\n\n```\n" + "".join(f"some line number {n} of a log file\n" for n in range(300_000)) + "```\n"
+    )
+    done = on_tmpfs(
+        crystal,
+        "18m",
+        'crystal train && mv big.md docs/ 2>/dev/null || mv "$CRYSTAL_DOCS/../big.md" "$CRYSTAL_DOCS/"; crystal train; echo "exit $?"; '
+        'ls "$CRYSTAL_STORE/releases" -A | wc -l; crystal ask "journal rotates"',
+    )
+    lines = done.stdout.splitlines()
+    assert lines[1:3] == ["exit 1", "1"], done.stdout + done.stderr
+    assert "ops/logs.md:5-7" in done.stdout
+    assert "crystal: the training could not write" in done.stderr
+    assert "database or disk is full" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_too_small_a_disk_is_seen_before_anything_is_done(crystal: "Crystal") -> None:
+    done = on_tmpfs(crystal, "1m", 'crystal train; echo "exit $?"')
+    assert done.stdout == "exit 1\n"
+    assert "not enough disk space" in done.stderr
