@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 Command = str | list[str]
 """A string goes through bash, a list doesn't."""
@@ -81,7 +81,7 @@ class Host(Protocol):
     def start(
         self, cmd: Command, *, env: Mapping[str, str] | None = None, cwd: Place | None = None
     ) -> subprocess.Popen[str]:
-        """Start as the user, stdout and stderr piped. To kill the Popen is to kill the command, with SIGKILL."""
+        """Start as the user, stdout and stderr piped. Signals sent to the Popen reach the command."""
 
     def write(self, path: Place, text: str) -> None: ...
     def read(self, path: Place) -> str: ...
@@ -139,42 +139,57 @@ def words(cmd: Command) -> list[str]:
     return ["/bin/bash", "-c", cmd] if isinstance(cmd, str) else cmd
 
 
-def run(
-    argv: Sequence[str],
-    cmd: Command,
+def launch(
+    kind: type[subprocess.Popen[str]],
+    argv: list[str],
     *,
-    check: bool,
-    timeout: float,
-    stdin: str | None = None,
+    stdin: int = subprocess.DEVNULL,
     env: Mapping[str, str] | None = None,
     cwd: str | None = None,
+) -> subprocess.Popen[str]:
+    return kind(
+        argv,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env,
+        cwd=cwd,
+        umask=0o022,
+    )
+
+
+def finish(
+    process: subprocess.Popen[str], cmd: Command, *, check: bool, timeout: float, stdin: str | None
 ) -> subprocess.CompletedProcess[str]:
-    """Run argv; in errors it is called `cmd`, the part of it that the test wrote."""
+    """Feed it, wait for it, and judge it; in errors it is called `cmd`, the words that the test wrote."""
+    with process:
+        try:
+            stdout, stderr = process.communicate(stdin or "", timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            stdout, stderr = _rest(process)
+            raise CommandError(cmd, f"not done after {timeout:g} s", stdout, stderr) from None
+        except BaseException:  # Ctrl-C, or pytest's own timeout
+            process.kill()
+            raise
+    if check and process.returncode != 0:
+        raise CommandError(cmd, f"exit status {process.returncode}", stdout, stderr)
+    return subprocess.CompletedProcess(words(cmd), process.returncode, stdout, stderr)
+
+
+def _rest(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Return what a killed command had said. Its children may live on and hold the pipes: those are not waited for."""
     try:
-        done = subprocess.run(
-            argv,
-            check=False,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            capture_output=True,
-            input=stdin if stdin is not None else "",
-            timeout=timeout,
-            env=env,
-            cwd=cwd,
-            umask=0o022,
-        )
+        return process.communicate(timeout=2)
     except subprocess.TimeoutExpired as late:
-        raise CommandError(
-            cmd, f"not done after {timeout:g} s", _text(late.stdout), _text(late.stderr)
-        ) from None
-    if check and done.returncode != 0:
-        raise CommandError(cmd, f"exit status {done.returncode}", done.stdout, done.stderr)
-    return done
-
-
-def _text(output: bytes | str | None) -> str:
-    return output.decode(errors="replace") if isinstance(output, bytes) else output or ""
+        said = [
+            part.decode(errors="replace") if isinstance(part, bytes) else ""
+            for part in (late.stdout, late.stderr)
+        ]
+        return said[0], said[1]
 
 
 class OwnManager(Files):
@@ -227,29 +242,19 @@ class OwnManager(Files):
         cwd: Place | None = None,
         stdin: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        where = str(self.home / (cwd or "."))
-        return run(
-            words(cmd),
-            cmd,
-            check=check,
-            timeout=timeout,
-            stdin=stdin,
-            env={**self._env, **(env or {})},
-            cwd=where,
-        )
+        process = self._launch(cmd, env, cwd, subprocess.PIPE)
+        return finish(process, cmd, check=check, timeout=timeout, stdin=stdin)
 
     def start(
         self, cmd: Command, *, env: Mapping[str, str] | None = None, cwd: Place | None = None
     ) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            words(cmd),
-            text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**self._env, **(env or {})},
-            cwd=str(self.home / (cwd or ".")),
-        )
+        return self._launch(cmd, env, cwd, subprocess.DEVNULL)
+
+    def _launch(
+        self, cmd: Command, env: Mapping[str, str] | None, cwd: Place | None, stdin: int
+    ) -> subprocess.Popen[str]:
+        where = str(self.home / (cwd or "."))
+        return launch(subprocess.Popen, words(cmd), stdin=stdin, env={**self._env, **(env or {})}, cwd=where)
 
     def cleanup(self) -> None:
         """Stop and forget our two units, and remove all files."""

@@ -27,7 +27,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Self
 
 from machine import debian
-from machine.host import Command, CommandError, Files, Names, Place, run, words
+from machine.host import Command, CommandError, Files, Names, Place, finish, launch, words
 from machine.waiting import eventually
 
 if TYPE_CHECKING:
@@ -133,7 +133,8 @@ class Machine(Files):
         stdin: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
         argv = self._enter(cmd, cwd, env or {}, as_user=True)
-        return run(argv, cmd, check=check, timeout=timeout, stdin=stdin)
+        process = launch(_Entered, argv, stdin=subprocess.PIPE)
+        return finish(process, cmd, check=check, timeout=timeout, stdin=stdin)
 
     def root(
         self,
@@ -147,18 +148,13 @@ class Machine(Files):
     ) -> subprocess.CompletedProcess[str]:
         """Run as the guest's root, who is weaker than the host's: it can't set the clock, for one."""
         argv = self._enter(cmd, cwd, env or {}, as_user=False)
-        return run(argv, cmd, check=check, timeout=timeout, stdin=stdin)
+        process = launch(_Entered, argv, stdin=subprocess.PIPE)
+        return finish(process, cmd, check=check, timeout=timeout, stdin=stdin)
 
     def start(
         self, cmd: Command, *, env: Mapping[str, str] | None = None, cwd: Place | None = None
     ) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self._enter(cmd, cwd, env or {}, as_user=True),
-            text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        return launch(_Entered, self._enter(cmd, cwd, env or {}, as_user=True))
 
     def journal(self, unit: str) -> str:
         self.root(["journalctl", "--sync"])
@@ -368,7 +364,7 @@ class Machine(Files):
         return [
             *_in_cgroups([self._inside]),
             *("nsenter", f"--target={self._leader}", *NAMESPACES, "--"),
-            *("setpriv", *become, *self._weaker(), "--pdeathsig=KILL", "--"),
+            *("setpriv", *become, *self._weaker(), "--"),
             *("env", "-i", "-C", str(home / (cwd or ".")), *variables),
             *words(cmd),
         ]
@@ -449,6 +445,20 @@ class Machine(Files):
             if kind == "cgroup2" or (kind == "cgroup" and "name=systemd" in options.split(",")):
                 found.insert(0 if kind == "cgroup2" else len(found), Path(before.split()[4]) / self.name)
         return found
+
+
+class _Entered(subprocess.Popen[str]):
+    """A command in the guest. A signal is for the command, not for the nsenter around it.
+
+    MEASURED: kill nsenter, and the command, dead or alive, is left to the host's PID 1. Where that one doesn't reap (a
+    container's may not), the zombie stays in the guest, and its shutdown waits 10 s for it.
+    """
+
+    def send_signal(self, sig: int) -> None:
+        if self.poll() is None:
+            command = next(_descendants(self.pid), self.pid)  # itself while it hasn't entered yet
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(command, sig)
 
 
 def missing() -> str | None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -67,9 +68,28 @@ def test_a_started_command_runs_until_it_is_killed(machine: Machine) -> None:
         assert started.stdout.readline() == "up\n"
         assert machine.user("pgrep -cf '^sleep 8765'").stdout == "1\n"
         started.kill()
-    eventually(
-        lambda: machine.user("pgrep -f '^sleep 8765'", check=False).returncode == 1, 5, "the sleeper is gone"
-    )
+        assert started.wait(5) == -signal.SIGKILL
+    assert machine.user("pgrep -f '^sleep 8765'", check=False).returncode == 1
+
+
+def test_a_started_command_can_end_in_its_own_way(machine: Machine) -> None:
+    with machine.start("trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.01; done") as started:
+        assert started.stdout is not None
+        assert started.stdout.readline() == "up\n"
+        started.terminate()
+        assert started.wait(5) == 5
+        assert started.stdout.read() == "bye\n"
+
+
+def test_the_zombies_of_killed_commands_do_not_hold_up_a_shutdown(machine: Machine) -> None:
+    with pytest.raises(CommandError):
+        machine.user(["sleep", "4321"], timeout=0.2)
+    asked_at = time.monotonic()
+    machine.halt()
+    halted_at = time.monotonic()
+    machine.boot()
+    # systemd-shutdown waits 10 s for what it can't kill. A unit of another test may cost a little, never that.
+    assert halted_at - asked_at < 8
 
 
 def test_files_are_the_users_wherever_they_are(machine: Machine) -> None:
