@@ -11,7 +11,8 @@ from pathlib import Path
 from knowledge_platform.errors import CrystalError
 from knowledge_platform.releases import Release, Store
 from knowledge_platform.search import Passage, opened, search, words_of
-from knowledge_platform.settings import FLOOR, printable
+from knowledge_platform.settings import FLOOR
+from knowledge_platform.text import printable
 
 SNIPPET_LINES = 3
 SNIPPET_WIDTH = 110

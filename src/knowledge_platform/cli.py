@@ -13,8 +13,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from knowledge_platform.clock import Clock, system_clock
-from knowledge_platform.errors import BusyError, ConfigError, CrystalError, Stopped
-from knowledge_platform.settings import Settings, docs_roots, printable, store_folder
+from knowledge_platform.errors import (
+    BusyError,
+    ConfigError,
+    CrystalError,
+    Stopped,
+    exit_code,
+    one_line,
+    result_of,
+)
+from knowledge_platform.settings import Settings, docs_roots, store_folder
+from knowledge_platform.text import printable
 
 if TYPE_CHECKING:
     from knowledge_platform.phases import Outcome
@@ -85,7 +94,7 @@ def train(docs: tuple[Path, ...], *, full: bool, allow_mass_delete: bool, check:
     Six phases: infra, validation, ingest, training, evaluation, deployment. A file that can't be used is skipped with its reason. With
     nothing changed there is no new release.
     """
-    from knowledge_platform import phases  # noqa: PLC0415 - `ask` must not wait for it
+    from knowledge_platform.infra import check_programs  # noqa: PLC0415 - `ask` must not wait for it
 
     _stop_on_signals()
     clock = system_clock()
@@ -99,14 +108,17 @@ def train(docs: tuple[Path, ...], *, full: bool, allow_mass_delete: bool, check:
         )
         if check:
             return _check(settings, as_json=as_json)
+        check_programs()
+        from knowledge_platform import phases  # noqa: PLC0415 - it imports what was just checked
+
         outcome = phases.train(settings, progress=progress, clock=clock)
     except BaseException as problem:
         # The training that is running owns the status file; one that was turned away leaves it alone.
         if not check and not isinstance(problem, BusyError):
-            progress.finish(phases.result_of(problem), error=phases.one_line(problem))
+            progress.finish(result_of(problem), error=one_line(problem))
         if as_json:
-            facts = {"exit": phases.exit_code(problem), "error": phases.one_line(problem)}
-            _print_json({"result": phases.result_of(problem), **facts})
+            facts = {"exit": exit_code(problem), "error": one_line(problem)}
+            _print_json({"result": result_of(problem), **facts})
         raise
     message = _outcome_line(outcome)
     progress.finish(outcome.result, message=message)
@@ -261,8 +273,6 @@ def main() -> NoReturn:
 
 
 def _complain(problem: BaseException, code: int) -> int:
-    from knowledge_platform.phases import one_line  # noqa: PLC0415
-
     click.echo(f"crystal: {one_line(problem)}", err=True)
     return code
 

@@ -10,7 +10,7 @@ Killed anywhere before the swap, the release that answered goes on answering, an
 
 import contextlib
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from knowledge_platform.durable import sync_file, sync_folder, write_whole
@@ -60,8 +60,8 @@ def record_run(store: Store, run_id: str, record: dict[str, object]) -> None:
 
 
 def run_id(started: datetime, release_id: str) -> str:
-    """Runs are named by when they began, with the tail of the release that they may make."""
-    return f"{started:%Y%m%dT%H%M%S%z}".replace("+0000", "Z") + "-" + release_id.rpartition("-")[2]
+    """Runs are named by when they began, to the microsecond so that they sort, with the tail of the release that they may make."""
+    return f"{started.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{release_id.rpartition('-')[2]}"
 
 
 def _ask_something(store: Store, release: Release, smoke: str | None) -> None:

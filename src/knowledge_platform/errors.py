@@ -3,6 +3,12 @@
 The codes are stable: the automation decides by them whether a training is tried again.
 """
 
+import os
+import signal
+from typing import Literal
+
+from knowledge_platform.text import printable
+
 
 class CrystalError(Exception):
     """The training failed, and trying again may help."""
@@ -40,3 +46,21 @@ class Stopped(BaseException):
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
         self.exit_code = 128 + signal_number
+
+
+def result_of(problem: BaseException) -> Literal["refused", "failed"]:
+    return "refused" if isinstance(problem, RefusedError) else "failed"
+
+
+def exit_code(problem: BaseException) -> int:
+    return problem.exit_code if isinstance(problem, CrystalError | Stopped) else 1
+
+
+def one_line(problem: BaseException) -> str:
+    """What happened, in the words of whoever found it."""
+    if isinstance(problem, Stopped):
+        return f"stopped by {signal.Signals(problem.exit_code - 128).name}"
+    if isinstance(problem, OSError) and problem.strerror:
+        where = f": {os.fsdecode(problem.filename)}" if problem.filename else ""
+        return printable(f"{problem.strerror}{where}")
+    return printable(str(problem)) or type(problem).__name__

@@ -16,7 +16,8 @@ from knowledge_platform.chunks import lines_of
 from knowledge_platform.errors import RefusedError
 from knowledge_platform.progress import Progress
 from knowledge_platform.search import search, words_of
-from knowledge_platform.settings import GATE_CHUNKS, GATE_QUERIES, TOP, printable
+from knowledge_platform.settings import GATE_CHUNKS, GATE_QUERIES, TOP
+from knowledge_platform.text import printable
 from knowledge_platform.validation import UnusableError, content_of
 
 

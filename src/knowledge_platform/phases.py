@@ -13,21 +13,21 @@ import signal
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC
 from pathlib import Path
 from typing import Any, Literal
 
 from knowledge_platform.clock import Clock
 from knowledge_platform.deployment import publish, record_run, run_id
-from knowledge_platform.errors import CrystalError, RefusedError, Stopped
+from knowledge_platform.errors import CrystalError, exit_code, one_line, result_of
 from knowledge_platform.evaluation import Report, evaluate
 from knowledge_platform.feedback import FeedbackLogger
-from knowledge_platform.infra import check_programs, check_space, staging_folder, training_lock
+from knowledge_platform.infra import check_space, staging_folder, training_lock
 from knowledge_platform.ingest import ingest
 from knowledge_platform.progress import Progress
 from knowledge_platform.releases import SCHEMA, Release, Store, digest, next_id
 from knowledge_platform.search import opened
-from knowledge_platform.settings import ENCODER_ID, KEEP_RELEASES, Settings, config_hash, printable
+from knowledge_platform.settings import ENCODER_ID, KEEP_RELEASES, Settings, config_hash
+from knowledge_platform.text import printable
 from knowledge_platform.training import train_index
 from knowledge_platform.validation import (
     Difference,
@@ -78,7 +78,6 @@ def train(settings: Settings, *, progress: Progress, clock: Clock) -> Outcome:
         CrystalError: it didn't end well; the kind says what to do about it.
         Stopped: a signal came.
     """
-    check_programs()
     store = Store(settings.store)
     store.create()
     started, began = clock.now(), clock.elapsed()
@@ -99,26 +98,8 @@ def train(settings: Settings, *, progress: Progress, clock: Clock) -> Outcome:
             record |= {"result": outcome.result, "exit": 0, "release": outcome.release}
         finally:
             record |= {"phases": progress.seconds, "seconds": round(clock.elapsed() - began, 3)}
-            _record(store, run_id(started.astimezone(UTC), release_id), record, progress)
+            _record(store, run_id(started, release_id), record, progress)
     return outcome
-
-
-def result_of(problem: BaseException) -> Literal["refused", "failed"]:
-    return "refused" if isinstance(problem, RefusedError) else "failed"
-
-
-def exit_code(problem: BaseException) -> int:
-    return problem.exit_code if isinstance(problem, CrystalError | Stopped) else 1
-
-
-def one_line(problem: BaseException) -> str:
-    """What happened, in the words of whoever found it."""
-    if isinstance(problem, Stopped):
-        return f"stopped by {signal.Signals(problem.exit_code - 128).name}"
-    if isinstance(problem, OSError) and problem.strerror:
-        where = f": {printable(os.fsdecode(problem.filename))}" if problem.filename else ""
-        return f"{problem.strerror}{where}"
-    return printable(f"{problem}".replace("\n", " ")) or type(problem).__name__
 
 
 def _phases(settings: Settings, store: Store, release_id: str, progress: Progress, clock: Clock) -> Outcome:

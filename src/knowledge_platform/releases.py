@@ -164,6 +164,7 @@ class Store:
         Raises:
             ConfigError: there is no such release.
         """
+        self.answering()
         with self.swapping():
             answering = self.answering()
             if release_id is None:
@@ -181,13 +182,13 @@ class Store:
 
     def unpin(self) -> Release | None:
         """Lets the newest release answer again; None when nothing was pinned."""
+        if self.pinned() is None:
+            return None
         with self.swapping():
-            if self.pinned() is None:
-                return None
             newest = self.newest()
             if newest is not None:
                 self.swap(newest)
-            (self.folder / "pinned").unlink()
+            (self.folder / "pinned").unlink(missing_ok=True)
             sync_folder(self.folder)
         return newest
 

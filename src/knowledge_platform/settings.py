@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from knowledge_platform.errors import ConfigError
+from knowledge_platform.text import printable
 
 MARKDOWN = frozenset({".md", ".markdown"})  # .mdx is left out: its import lines and JSX are no Markdown
 FILE_LIMIT = (
@@ -87,18 +88,3 @@ def config_hash() -> str:
     """Names the processing itself: a release made with another one is rebuilt even when no document changed."""
     processing = [CHUNKER_VERSION, CHUNK_SIZE, FENCE_LIMIT, WEIGHTS, TOKENIZER, ENCODER_ID]
     return hashlib.sha256(json.dumps(processing).encode()).hexdigest()
-
-
-def printable(text: str) -> str:
-    """The text with everything escaped that could break a line or drive a terminal: file names may hold any byte."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else _escaped(character) for character in text)
-
-
-def _escaped(character: str) -> str:
-    # Surrogates U+DC80..U+DCFF stand for bytes that are not UTF-8 (PEP 383).
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:
-        return f"\\x{code - 0xDC00:02x}"
-    return character.encode("unicode_escape", "backslashreplace").decode("ascii")

@@ -15,7 +15,8 @@ from typing import Any
 
 from knowledge_platform.errors import ConfigError, RefusedError
 from knowledge_platform.progress import Progress
-from knowledge_platform.settings import FILE_LIMIT, MARKDOWN, MASS_DELETE, printable
+from knowledge_platform.settings import FILE_LIMIT, MARKDOWN, MASS_DELETE
+from knowledge_platform.text import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,13 @@ def _listed(root: Path) -> Iterator[tuple[str, str | None]]:
             path = os.path.join(folder, entry.name)
             if entry.is_dir(follow_symlinks=False):
                 below.append(path)
-            elif os.path.splitext(entry.name)[1].lower() in MARKDOWN and not entry.is_dir():
+            elif os.path.splitext(entry.name)[1].lower() in MARKDOWN and not _leads_to_folder(entry):
                 yield path, None
         folders.extend(reversed(below))
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, for one: reading it will say what is wrong
+        return False

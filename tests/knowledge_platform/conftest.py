@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from knowledge_platform.clock import system_clock
+from knowledge_platform.phases import train
 from knowledge_platform.progress import Lines, Progress
 from knowledge_platform.releases import Release, Store
+from knowledge_platform.settings import Settings
 from knowledge_platform.status import StatusFile
 
 INSTALL = """# Install
@@ -113,7 +115,7 @@ def progress() -> Progress:
 
 
 @pytest.fixture
-def trained(crystal: Crystal) -> Crystal:
+def trained(crystal: Crystal, progress: Progress) -> Crystal:
     """The same with one release deployed."""
-    crystal.train()
+    train(Settings(store=crystal.folder, roots=(crystal.docs,)), progress=progress, clock=system_clock())
     return crystal

@@ -198,7 +198,7 @@ def test_one_endless_line_is_one_chunk() -> None:
 
 
 def test_a_hundred_thousand_lines_take_seconds_not_minutes() -> None:
-    text = "".join(f"## Heading {n}\n\nA line of text.\n\n- item\n" for n in range(20_000))
+    text = "".join(f"## Heading {n}\n" + "A line of text.\n" * 24 for n in range(4_000))
     began = monotonic()
-    assert len(chunks_of(text)) == 20_000
+    assert len(chunks_of(text)) == 4_000
     assert monotonic() - began < 30

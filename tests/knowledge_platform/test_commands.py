@@ -12,8 +12,9 @@ import click
 import pytest
 
 from knowledge_platform.cli import crystal as program
-from knowledge_platform.settings import docs_roots, printable, store_folder
+from knowledge_platform.settings import docs_roots, store_folder
 from knowledge_platform.status import Status
+from knowledge_platform.text import printable
 
 if TYPE_CHECKING:
     from knowledge_platform.conftest import Crystal

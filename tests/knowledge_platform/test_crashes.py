@@ -27,11 +27,11 @@ def murder(crystal: "Crystal", *words: str) -> int:
 
 
 def test_a_training_killed_at_any_point_leaves_the_model_answering(trained: "Crystal") -> None:
-    assert murder(trained, "train", "--full") > 100
+    assert murder(trained, "train", "--full") >= 90
 
 
 def test_a_first_training_killed_at_any_point_leaves_no_model_or_a_whole_one(crystal: "Crystal") -> None:
-    assert murder(crystal, "train", "--full") > 100
+    assert murder(crystal, "train", "--full") >= 90
 
 
 def test_a_rollback_killed_at_any_point_leaves_the_model_answering(trained: "Crystal") -> None:

@@ -154,7 +154,7 @@ def test_a_reader_during_swaps_always_gets_an_answer(trained: "Crystal") -> None
 
     reader = threading.Thread(target=read)
     reader.start()
-    for number in range(2000):
+    for number in range(500):
         with store.swapping():
             store.swap(second if number % 2 == 0 else first)
     over.set()

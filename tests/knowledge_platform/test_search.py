@@ -94,12 +94,12 @@ def test_a_damaged_release_is_one_line_and_a_way_out(trained: "Crystal") -> None
 
 def test_asking_works_on_a_store_that_cannot_be_written(trained: "Crystal") -> None:
     for folder, _, _ in os.walk(trained.folder):
-        os.chmod(folder, 0o555)
+        os.chmod(folder, 0o500)
     try:
         assert trained.ask("logs rotate")
     finally:
         for folder, _, _ in os.walk(trained.folder):
-            os.chmod(folder, 0o755)
+            os.chmod(folder, 0o700)
 
 
 def test_terminal_escapes_in_a_document_do_not_reach_the_terminal(crystal: "Crystal") -> None:
