@@ -60,8 +60,17 @@ echo held
 exec cat
 """
 
-HAS_TIME = Path("/proc/self/ns/time").exists()  # Linux 5.6
-NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", *(("--time",) if HAS_TIME else ()))
+
+def _status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
+
+# Whether a machine has a time since boot of its own. It takes Linux 5.6 and CAP_SYS_TIME, which a container hasn't.
+OWN_UPTIME = Path("/proc/self/ns/time").exists() and bool(
+    int(_status(os.getpid())["CapEff"], 16) >> 25 & 1  # CAP_SYS_TIME, capability.h
+)
+NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", *(("--time",) if OWN_UPTIME else ()))
 
 _numbers = itertools.count(1)
 
@@ -84,6 +93,7 @@ class Machine(Files):
         self.name = f"training-watch-{os.getpid()}-{next(_numbers)}"
         self.username = user
         self.home = PurePosixPath(home)
+        _sweep()
         self._console: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- closed by down()
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
@@ -167,7 +177,7 @@ class Machine(Files):
         groups = self._cgroups()
         _remove_cgroups(groups)
         for group in groups:
-            group.mkdir()
+            group.mkdir(exist_ok=True)
         self._nspawn = subprocess.Popen(
             [
                 *_in_cgroups(groups),
@@ -433,18 +443,12 @@ class Machine(Files):
         return os.pread(self._console.fileno(), 3000, max(0, size - 3000)).decode(errors="replace")
 
     def _cgroups(self) -> list[Path]:
-        """Our own folder in the unified hierarchy, then in systemd's named one where the host still has v1.
+        """Our own folder in each of the hierarchies.
 
         nspawn makes its `payload` in the cgroup that it is started in: without these, two machines would share one, and
         each systemd would kill the other's units.
         """
-        found: list[Path] = []
-        for line in Path("/proc/self/mountinfo").read_text().splitlines():
-            before, after = line.split(" - ")
-            kind, _, options = after.split()[:3]
-            if kind == "cgroup2" or (kind == "cgroup" and "name=systemd" in options.split(",")):
-                found.insert(0 if kind == "cgroup2" else len(found), Path(before.split()[4]) / self.name)
-        return found
+        return [hierarchy / self.name for hierarchy in _hierarchies()]
 
 
 class _Entered(subprocess.Popen[str]):
@@ -467,7 +471,9 @@ def missing() -> str | None:
         return "booting a machine takes root"
     tools = ("systemd-nspawn", "debootstrap", "unshare", "nsenter", "mount", "git", "tar")
     gone = [tool for tool in tools if shutil.which(tool) is None]
-    return f"not installed: {', '.join(gone)}" if gone else None
+    if gone:
+        return f"not installed: {', '.join(gone)}"
+    return None if _hierarchies() else "no cgroup v2 is mounted"
 
 
 def _child(pid: int) -> int:
@@ -481,11 +487,6 @@ def _descendants(pid: int) -> Iterator[int]:
             yield from _descendants(int(child))
 
 
-def _status(pid: int) -> dict[str, str]:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
-
-
 def _from_zero() -> list[str]:
     """Start with a time since boot of about 0, as a machine does.
 
@@ -493,12 +494,32 @@ def _from_zero() -> list[str]:
     last boot, and a program that compares them across a reboot would pass its tests by luck. Whole seconds, and
     rounded down: an offset may not make a clock negative.
     """
-    if not HAS_TIME:
+    if not OWN_UPTIME:
         return []
     monotonic, boottime = (
         int(time.clock_gettime(clock)) for clock in (time.CLOCK_MONOTONIC, time.CLOCK_BOOTTIME)
     )
     return ["unshare", "--time", f"--monotonic=-{monotonic}", f"--boottime=-{boottime}", "--fork", "--"]
+
+
+def _hierarchies() -> list[Path]:
+    """Return where the unified cgroups are, then systemd's named ones, where the host still has v1 beside them."""
+    found: dict[str, Path] = {}
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        before, after = line.split(" - ")
+        kind, _, options = after.split()[:3]
+        if kind == "cgroup2" or (kind == "cgroup" and "name=systemd" in options.split(",")):
+            found.setdefault(kind, Path(before.split()[4]))
+    return [found[kind] for kind in ("cgroup2", "cgroup") if kind in found] if "cgroup2" in found else []
+
+
+def _sweep() -> None:
+    """Remove the empty cgroups of tests that were killed; those of tests that still run are left alone."""
+    for hierarchy in _hierarchies():
+        for group in hierarchy.glob("training-watch-*-*"):
+            owner = group.name.split("-")[2]
+            if not Path(f"/proc/{owner}").exists():
+                _remove_cgroups([group])
 
 
 def _in_cgroups(groups: list[Path]) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from machine.host import CommandError
-from machine.machine import Machine, _status
+from machine.machine import OWN_UPTIME, Machine, _hierarchies, _status, _sweep
 from machine.waiting import eventually
 
 
@@ -140,7 +140,7 @@ def test_a_reboot_keeps_the_disk_and_starts_time_anew(machine: Machine) -> None:
     assert machine.read("kept") == "on disk"
     assert not machine.exists("/tmp/lost")
     assert machine.user(["systemctl", "--user", "is-system-running"]).stdout == "running\n"
-    if Path("/proc/self/ns/time").exists():
+    if OWN_UPTIME:
         assert uptime(machine) < 60
 
 
@@ -254,3 +254,6 @@ def test_killed_tests_leave_no_machine_behind(suite: str) -> None:
         leader = int(killed.stdout.readline())
         killed.send_signal(signal.SIGKILL)
     eventually(lambda: leftovers(leader) == [], 10, "the kernel has cleared it away")
+    groups = [hierarchy / f"training-watch-{killed.pid}-1" for hierarchy in _hierarchies()]
+    _sweep()  # as the next machine does
+    assert not any(group.exists() for group in groups)
