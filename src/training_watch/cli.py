@@ -187,35 +187,10 @@ def trigger(
       training-watch trigger
       training-watch trigger --force --wait
     """
-    from training_watch.trigger import Held
-    from training_watch.trigger import trigger as start
-    from training_watch.wiring import launcher_of
-
     if wait and no_watch:
         raise click.UsageError("--wait and --no-watch exclude each other")
     one = read_config(config_path).job(job)
-    launcher = launcher_of(config_path, one)
-    now = clock.now()
-    say("=== Triggering Knowledge Model Training ===\n")
-    say(f"Service: {one.service}")
-    say(f"Timestamp: {_utc(now)}")
-    say(f"Force: {'true' if force else 'false'}\n")
-    with _records(one) as records:
-        if records is not None and records.snapshot.pending() is None:
-            say("Nothing changed since the last training.\n")
-        if dry_run:
-            _tell_dry(one, launcher, now, force=force)
-            return
-        outcome = start(
-            one, launcher, records, starter=Starter.TRIGGER, forced=force, now=clock.now, say=warn
-        )
-    match outcome:
-        case Held(asked):
-            _tell_held(one, asked)
-        case NotStarted(why):
-            fail(f"{one.service} was not started: {why}", FAILED)
-        case Started(invocation):
-            _tell_started(one, launcher, invocation, wait=wait, no_watch=no_watch)
+    _trigger(config_path, one, force=force, wait=wait, no_watch=no_watch, dry_run=dry_run)
 
 
 @main.command()
@@ -346,6 +321,7 @@ def watch(config_path: Path, folder: Path | None, as_json: bool, nul: bool, ever
     show_default=True,
     help="Name of the watcher's own unit.",
 )
+@click.option("--wait", is_flag=True, help="Follow the first training to its end.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written and done, and do nothing.")
 @click.option(
     "--replace", is_flag=True, help="Replace units that were edited by hand; they are kept as .bak."
@@ -356,6 +332,7 @@ def install(
     folders: tuple[Path, ...],
     command: str | None,
     watcher_unit: str,
+    wait: bool,
     dry_run: bool,
     replace: bool,
 ) -> None:
@@ -381,6 +358,8 @@ def install(
         )
     except installing.InstallError as error:
         fail(str(error), FAILED)
+    if not dry_run:
+        _first_trainings(config_path, wait=wait)
 
 
 @main.command()
@@ -458,6 +437,21 @@ def _step_outputs(lines: list[str]) -> None:
         warn(f"the step's outputs were not written: {path}: {error.strerror}")
 
 
+# ---- install ----------------------------------------------------------------------------------------
+
+
+def _first_trainings(config_path: Path, *, wait: bool) -> None:
+    """Start what has never been trained; say when the rest may be."""
+    for job in read_config(config_path).jobs:
+        asked = verdict(read_marker(job.marker), clock.now(), job.settings.cooldown, running=False)
+        if asked.last_trained is None:
+            _trigger(config_path, job, wait=wait)
+        elif asked.left > 0:
+            say(
+                f"{job.name}: the last training ended at {asked.last_trained:%Y-%m-%d %H:%M}; changes are trained in {spoken(asked.left)} at the earliest"
+            )
+
+
 # ---- trigger ------------------------------------------------------------------------------------
 
 
@@ -477,6 +471,43 @@ def _records(job: Job) -> Iterator[Any]:
         yield records
     finally:
         opening.__exit__(None, None, None)
+
+
+def _trigger(
+    config_path: Path,
+    job: Job,
+    *,
+    force: bool = False,
+    wait: bool = False,
+    no_watch: bool = False,
+    dry_run: bool = False,
+) -> None:
+    from training_watch.trigger import Held
+    from training_watch.trigger import trigger as start
+    from training_watch.wiring import launcher_of
+
+    launcher = launcher_of(config_path, job)
+    now = clock.now()
+    say("=== Triggering Knowledge Model Training ===\n")
+    say(f"Service: {job.service}")
+    say(f"Timestamp: {_utc(now)}")
+    say(f"Force: {'true' if force else 'false'}\n")
+    with _records(job) as records:
+        if records is not None and records.snapshot.known() and records.snapshot.pending() is None:
+            say("Nothing changed since the last training.\n")
+        if dry_run:
+            _tell_dry(job, launcher, now, force=force)
+            return
+        outcome = start(
+            job, launcher, records, starter=Starter.TRIGGER, forced=force, now=clock.now, say=warn
+        )
+    match outcome:
+        case Held(asked):
+            _tell_held(job, asked)
+        case NotStarted(why):
+            fail(f"{job.service} was not started: {why}", FAILED)
+        case Started(invocation):
+            _tell_started(job, launcher, invocation, wait=wait, no_watch=no_watch)
 
 
 def _tell_held(job: Job, asked: Verdict) -> NoReturn:

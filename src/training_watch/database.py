@@ -41,6 +41,7 @@ CREATE TABLE files (
 ) WITHOUT ROWID;
 CREATE INDEX files_by_folder ON files(job, folder);
 CREATE INDEX files_pending ON files(job) WHERE digest IS NOT trained;
+CREATE INDEX files_racy ON files(job) WHERE racy;
 CREATE TABLE roots (
     job TEXT NOT NULL, path BLOB NOT NULL, mount_point BLOB NOT NULL,
     PRIMARY KEY (job, path)

@@ -154,9 +154,8 @@ class Keeper:
         touched = self.watcher.read(now.elapsed)
         if not touched:
             return
-        fresh = touched.count
         self._touched.merge(touched)
-        if fresh:
+        if touched.folders:
             self._step(Changed(now.elapsed))
         if touched.everything:
             self._step(Doubted(now.elapsed))
