@@ -92,8 +92,9 @@ def check_space(store: Store) -> tuple[int, int]:
 def staging_folder(store: Store, release_id: str) -> Iterator[Path]:
     """The folder where a release grows until it is renamed into place; removed if it wasn't."""
     folder = store.releases / f"{STAGING}{release_id}"
-    folder.mkdir()
     try:
+        # Within the try: a signal may come between the system call and the next line.
+        folder.mkdir()
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
