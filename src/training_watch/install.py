@@ -25,7 +25,7 @@ from training_watch import places, units
 from training_watch.config import Config, ConfigError, Job, LauncherName, NoConfig, read_config
 from training_watch.files import write_whole
 from training_watch.launching import LaunchError, NoManager
-from training_watch.launching.systemd import systemctl, user_unit_folder, version
+from training_watch.launching.systemctl import systemctl, user_unit_folder, version
 from training_watch.units import DROP_IN, Installation, Training, UnitError
 
 Say = Callable[[str], None]
@@ -293,11 +293,13 @@ def _configuration(
     except NoConfig:
         text = config_text(_existing(wanted or _docs_here()), command, launcher)
         return _checked(path, text), text
-    _agrees(config, wanted, command)
+    _agrees(config, wanted, command, launcher)
     return config, None
 
 
-def _agrees(config: Config, wanted: tuple[Path, ...], command: tuple[str, ...] | None) -> None:
+def _agrees(
+    config: Config, wanted: tuple[Path, ...], command: tuple[str, ...] | None, launcher: LauncherName
+) -> None:
     """An existing configuration is somebody's own: what is asked must be what it says."""
     if wanted and not any(set(wanted) <= set(job.paths) for job in config.jobs):
         listed = ", ".join(_toml(_short(folder)) for folder in wanted)
@@ -309,6 +311,10 @@ def _agrees(config: Config, wanted: tuple[Path, ...], command: tuple[str, ...] |
         raise InstallError(
             f"{config.path} is there already and has another command: write command = "
             f"[{', '.join(map(_toml, command))}] in it, then run `training-watch install`"
+        )
+    if launcher == "process" and any(job.launcher != launcher for job in config.jobs):
+        raise InstallError(
+            f'{config.path} is there already and leaves the training to systemd: write launcher = "process" in it'
         )
 
 

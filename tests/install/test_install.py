@@ -1,0 +1,537 @@
+"""Installing and taking away again, in a home of its own."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from install.conftest import Desk
+from training_watch import install as installing
+from training_watch.config import ConfigError, read_config
+from training_watch.install import InstallError, config_text
+from training_watch.launching import LaunchError, NoManager
+from training_watch.units import DROP_IN, disagreement, edited, fact, ours
+from units.reading import argv, settings
+
+THEIRS = "[Service]\nType=oneshot\nExecStart=/usr/bin/make train\n"
+
+
+# ---- the first time ---------------------------------------------------------------------------
+
+
+def test_everything_is_there_after_it(desk: Desk) -> None:
+    config = desk.install()
+    assert config == read_config(desk.config)
+    assert config.jobs[0].paths == (desk.docs,)
+    for unit in (desk.watcher, desk.unit()):
+        assert ours(unit.read_text())
+        assert not edited(unit.read_text())
+    (line,) = [each.value for each in settings(desk.unit().read_text()) if each.name == "ExecStart"]
+    assert argv(line)[-3:] == [b"train", b"--docs", os.fsencode(desk.docs)]
+    assert stat.S_IMODE((desk.home / ".local/state/training-watch").stat().st_mode) == 0o700
+    assert (desk.home / ".cache/crystal").is_dir()
+    assert disagreement(desk.unit().read_text(), desk.config, config.jobs[0]) is None
+
+
+def test_the_daemon_is_enabled_started_and_lingers(desk: Desk) -> None:
+    desk.install()
+    assert desk.asked() == [
+        "systemctl daemon-reload",
+        "systemctl enable training-watch.service",
+        "systemctl restart training-watch.service",
+        "loginctl --no-ask-password enable-linger",
+    ]
+    assert "Lingering is on" in desk.told()
+
+
+def test_the_new_configuration_shows_every_default(desk: Desk) -> None:
+    from training_watch.config import KEYS
+
+    desk.install()
+    text = desk.config.read_text()
+    for key in KEYS:
+        assert f"{key} = " in text
+    uncommented = text.replace("\n# ", "\n").replace("What training-watch", "# What training-watch")
+    lines = [line for line in uncommented.split("\n") if " = " in line or line.startswith("[")]
+    spelled_out = desk.config.with_name("spelled-out.toml")
+    spelled_out.write_text("\n".join(lines))
+    assert read_config(spelled_out).jobs == read_config(desk.config).jobs
+
+
+@pytest.mark.parametrize("name", ['a "b"', "back\\slash", "ünï", "tab\there", "\x7f", "~", "#", "'''"])
+def test_any_folder_survives_the_configuration(desk: Desk, name: str) -> None:
+    folder = desk.home / name
+    folder.mkdir()
+    assert desk.install(folder).jobs[0].paths == (folder,)
+
+
+def test_a_folder_that_no_toml_can_name_is_refused() -> None:
+    with pytest.raises(InstallError, match="not UTF-8"):
+        config_text([Path(os.fsdecode(b"/\xff"))], None, "systemd")
+
+
+def test_docs_here_is_the_default(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(desk.docs.parent)
+    config = installing.install(
+        watch=(), exec_command=None, config_path=desk.config, dry_run=False, replace=False,
+        watcher_unit="training-watch.service", say=desk.said.append,
+    )  # fmt: skip
+    assert config.jobs[0].paths == (desk.docs,)
+
+
+def test_without_docs_here_it_asks_which_folder(desk: Desk) -> None:
+    with pytest.raises(ConfigError, match="--watch DIR"):
+        installing.install(
+            watch=(), exec_command=None, config_path=desk.config, dry_run=False, replace=False,
+            watcher_unit="training-watch.service", say=desk.said.append,
+        )  # fmt: skip
+    assert not desk.config.exists()
+
+
+def test_a_folder_that_is_not_there_is_a_typing_error(desk: Desk) -> None:
+    with pytest.raises(ConfigError, match="no such folder"):
+        desk.install(desk.home / "dosc")
+    assert not desk.config.exists()
+
+
+# ---- again ------------------------------------------------------------------------------------
+
+
+def test_installing_twice_changes_nothing(desk: Desk) -> None:
+    desk.install()
+    before = desk.tree()
+    desk.install()
+    assert desk.tree() == before
+    assert desk.told().count("is unchanged") == 2
+    assert "Wrote" not in desk.told()
+
+
+def test_an_edited_configuration_reaches_the_units(desk: Desk) -> None:
+    desk.install()
+    more = desk.home / "more"
+    more.mkdir()
+    desk.config.write_text(f'[job.docs]\npaths = ["~/project/docs", "~/{more.name}"]\n')
+    written = desk.config.read_text()
+    desk.install()
+    assert len(fact(desk.unit().read_text(), "Paths")) == 2
+    assert desk.config.read_text() == written
+    assert not list(desk.unit().parent.glob("*.bak*"))
+
+
+def test_an_existing_configuration_is_never_changed(desk: Desk) -> None:
+    desk.install()
+    before = desk.config.read_text()
+    (desk.home / "other").mkdir()
+    with pytest.raises(InstallError, match=r'write paths = \["~/other"\] in it'):
+        desk.install(desk.home / "other")
+    with pytest.raises(InstallError, match=r'write command = \["make", "train"\] in it'):
+        desk.install(exec_command="make train")
+    with pytest.raises(InstallError, match='launcher = "process"'):
+        desk.install(launcher="process")
+    assert desk.config.read_text() == before
+
+
+def test_a_wrong_configuration_stops_it_before_anything_is_done(desk: Desk) -> None:
+    desk.config.parent.mkdir(parents=True)
+    desk.config.write_text("[job.docs]\npahts = []\n")
+    with pytest.raises(ConfigError, match="did you mean 'paths'"):
+        desk.install()
+    assert not desk.watcher.exists()
+    assert desk.asked() == []
+
+
+def test_a_job_that_is_gone_takes_its_unit_with_it(desk: Desk) -> None:
+    desk.install()
+    desk.config.write_text('[job.docs]\npaths = ["~/project/docs"]\nservice = "other.service"\n')
+    desk.install()
+    assert not desk.unit().exists()
+    assert desk.unit("other.service").exists()
+
+
+def test_units_of_another_configuration_are_left_alone(desk: Desk) -> None:
+    desk.install()
+    other = desk.unit().read_text().replace("Job=docs", "Job=elsewhere")
+    desk.unit("elsewhere.service").write_text(other.replace("config.toml", "other.toml"))
+    desk.install()
+    assert desk.unit("elsewhere.service").exists()
+
+
+# ---- what a person wrote ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", ["training-watch.service", "crystal-train.service"])
+def test_a_hand_edit_stops_it_with_a_diff(desk: Desk, unit: str) -> None:
+    desk.install()
+    desk.forget_asked()
+    text = desk.unit(unit).read_text().replace("Nice=", "Nice=1")
+    desk.unit(unit).write_text(text)
+    with pytest.raises(InstallError, match="was edited by hand"):
+        desk.install()
+    assert "-Nice=1" in desk.told()
+    assert "+Nice=" in desk.told()
+    assert desk.unit(unit).read_text() == text
+    assert desk.asked() == []
+
+
+def test_replace_keeps_every_earlier_copy(desk: Desk) -> None:
+    desk.install()
+    for number, backup in enumerate(("bak", "bak.1", "bak.2")):
+        mine = desk.unit().read_text() + f"# mine {number}\n"
+        desk.unit().write_text(mine)
+        desk.install(replace=True)
+        assert desk.unit(f"crystal-train.service.{backup}").read_text() == mine
+        assert not edited(desk.unit().read_text())
+    assert "# mine 0" in desk.unit("crystal-train.service.bak").read_text()
+
+
+def test_somebody_elses_watcher_stops_it_with_a_diff(desk: Desk) -> None:
+    desk.watcher.parent.mkdir(parents=True)
+    desk.watcher.write_text(THEIRS)
+    with pytest.raises(InstallError, match="isn't ours"):
+        desk.install()
+    assert "-ExecStart=/usr/bin/make train" in desk.told()
+    assert desk.watcher.read_text() == THEIRS
+    assert not desk.config.exists()
+    desk.install(replace=True)
+    assert ours(desk.watcher.read_text())
+    assert desk.unit("training-watch.service.bak").read_text() == THEIRS
+
+
+def test_somebody_elses_training_gets_a_drop_in(desk: Desk) -> None:
+    desk.unit().parent.mkdir(parents=True)
+    desk.unit().write_text(THEIRS)
+    desk.install()
+    assert desk.unit().read_text() == THEIRS
+    assert "begin crystal-train.service" in desk.drop_in.read_text()
+    assert "mark crystal-train.service" in desk.drop_in.read_text()
+    assert "isn't ours: it stays as it is" in desk.told()
+    before = desk.tree()
+    desk.install()
+    assert desk.tree() == before
+
+
+def test_a_training_that_the_distribution_ships_gets_a_drop_in(desk: Desk, tmp_path: Path) -> None:
+    shipped = tmp_path / "crystal-train.service"
+    shipped.write_text(THEIRS)
+    desk.show("crystal-train.service", LoadState="loaded", FragmentPath=str(shipped))
+    desk.install()
+    assert desk.drop_in.exists()
+    assert not desk.unit().exists()
+
+
+def test_a_command_of_ones_own_is_not_put_over_somebody_elses_unit(desk: Desk) -> None:
+    desk.unit().parent.mkdir(parents=True)
+    desk.unit().write_text(THEIRS)
+    with pytest.raises(InstallError, match="isn't ours"):
+        desk.install(exec_command="true")
+    assert desk.unit().read_text() == THEIRS
+    desk.install(exec_command="true", replace=True)
+    assert "ExecStart=:/usr/bin/true" in desk.unit().read_text()
+    assert not desk.drop_in.exists()
+
+
+def test_a_drop_in_that_is_no_longer_needed_goes(desk: Desk) -> None:
+    desk.unit().parent.mkdir(parents=True)
+    desk.unit().write_text(THEIRS)
+    desk.install()
+    desk.unit().unlink()
+    desk.install()
+    assert ours(desk.unit().read_text())
+    assert not desk.drop_in.parent.exists()
+
+
+def test_drop_ins_of_ones_own_are_respected(desk: Desk) -> None:
+    mine = desk.unit("crystal-train.service.d/override.conf")
+    mine.parent.mkdir(parents=True)
+    mine.write_text("[Service]\nNice=1\n")
+    desk.install()
+    desk.uninstall(purge=True)
+    assert mine.read_text() == "[Service]\nNice=1\n"
+
+
+def test_a_unit_that_is_a_link_stays_one(desk: Desk) -> None:
+    desk.install()
+    dotfiles = desk.home / "dotfiles.service"
+    desk.unit().rename(dotfiles)
+    desk.unit().symlink_to(dotfiles)
+    desk.config.write_text('[job.docs]\npaths = ["~/project"]\n')
+    desk.install()
+    assert desk.unit().is_symlink()
+    assert "project/docs" not in "".join(fact(dotfiles.read_text(), "Paths"))
+
+
+def test_a_masked_training_is_not_unmasked(desk: Desk) -> None:
+    desk.unit().parent.mkdir(parents=True)
+    desk.unit().symlink_to("/dev/null")
+    with pytest.raises(InstallError, match="systemctl --user unmask crystal-train"):
+        desk.install()
+    assert desk.unit().readlink() == Path("/dev/null")
+
+
+# ---- the command ------------------------------------------------------------------------------
+
+
+def test_a_command_is_found_and_kept_as_it_was_given(desk: Desk) -> None:
+    config = desk.install(exec_command="true 'two words' ~/file")
+    assert config.jobs[0].command == ("true", "two words", f"{desk.home}/file")
+    assert "ExecStart=:/usr/bin/true" in desk.unit().read_text()
+    desk.install(exec_command="true 'two words' ~/file")
+
+
+def test_a_command_that_is_not_there_is_named(desk: Desk) -> None:
+    with pytest.raises(InstallError, match="'no-such-program' is not there"):
+        desk.install(exec_command="no-such-program --now")
+    with pytest.raises(InstallError, match="absolute"):
+        desk.install(exec_command="./train.sh")
+    assert not desk.config.exists()
+
+
+@pytest.mark.parametrize("command", ["make docs && make train", "train | tee log", "train > log"])
+def test_a_command_for_a_shell_is_told_so(desk: Desk, command: str) -> None:
+    with pytest.raises(InstallError, match="no shell reads"):
+        desk.install(exec_command=command)
+
+
+def test_somebody_elses_crystal_is_the_training_command_as_it_is(desk: Desk) -> None:
+    theirs = desk.home / ".local/bin/crystal"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("#!/bin/sh\n")
+    theirs.chmod(0o755)
+    desk.install()
+    lines = [line for line in desk.unit().read_text().split("\n") if line.startswith("ExecStart=")]
+    assert lines[0].endswith(" train")
+    assert ".local/bin/crystal" in lines[0]
+    assert "--docs" not in lines[0]
+    assert "isn't ours: it is the training command" in desk.told()
+
+
+def test_our_own_link_is_not_somebody_elses(desk: Desk, own_program: Path) -> None:
+    desk.install()
+    assert "--docs" in desk.unit().read_text()
+    assert str(own_program.relative_to(desk.home)) in desk.unit().read_text()
+
+
+# ---- the environment --------------------------------------------------------------------------
+
+
+def test_folders_that_are_elsewhere_are_written_into_the_units(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", f"{desk.home}/elsewhere")
+    monkeypatch.setenv("XDG_CACHE_HOME", f"{desk.home}/.cache")
+    monkeypatch.setenv("CRYSTAL_STORE", f"{desk.home}/model")
+    desk.install()
+    for unit in (desk.watcher, desk.unit()):
+        text = unit.read_text()
+        assert "XDG_STATE_HOME=" in text
+        assert "XDG_CACHE_HOME=" not in text
+        assert "CRYSTAL_STORE=" in text
+
+
+def test_private_tmp_only_where_nothing_of_it_lies_below_tmp(desk: Desk) -> None:
+    desk.install()
+    below = any(Path(each) in desk.home.parents for each in ("/tmp", "/var/tmp"))
+    assert ("PrivateTmp=yes" in desk.watcher.read_text()) != below
+
+
+# ---- where systemd can't do its part ----------------------------------------------------------
+
+
+def test_without_a_manager_nothing_is_written_and_the_way_out_is_named(desk: Desk) -> None:
+    (desk.fake / "gone").touch()
+    before = desk.tree()
+    with pytest.raises(NoManager, match="launcher"):
+        desk.install()
+    assert desk.tree() == before
+
+
+def test_a_job_that_runs_its_command_itself_needs_no_manager(desk: Desk) -> None:
+    (desk.fake / "gone").touch()
+    config = desk.install(launcher="process")
+    assert config.jobs[0].launcher == "process"
+    assert not desk.watcher.exists()
+    assert "training-watch run" in desk.told()
+    desk.install()
+
+
+def test_a_container_is_refused_with_the_way_to_the_host(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign = desk.home / "containerenv"
+    sign.touch()
+    monkeypatch.setattr(installing, "_CONTAINERS", (str(sign),))
+    with pytest.raises(InstallError, match="distrobox-host-exec"):
+        desk.install()
+    assert not desk.config.exists()
+    desk.install(launcher="process")
+
+
+def test_a_daemon_that_does_not_start_is_reported_with_its_last_words(desk: Desk) -> None:
+    desk.fail("restart", "Job for training-watch.service failed.\n")
+    with pytest.raises(LaunchError, match=r"(?s)restart.*Job for .* failed.*the daemon's last words"):
+        desk.install()
+
+
+def test_a_refused_linger_is_said_with_its_reason_and_its_mend(desk: Desk) -> None:
+    desk.fail("linger", "Could not enable linger: Access denied\n")
+    desk.install()
+    assert "Access denied" in desk.told()
+    assert "sudo loginctl enable-linger" in desk.told()
+
+
+def test_lingering_is_not_asked_for_twice(desk: Desk) -> None:
+    desk.install()
+    desk.forget_asked()
+    desk.install()
+    assert not [line for line in desk.asked() if line.startswith("loginctl")]
+
+
+def test_a_running_training_is_left_alone(desk: Desk) -> None:
+    desk.show("crystal-train.service", LoadState="loaded", ActiveState="activating")
+    desk.install()
+    assert "crystal-train.service is running; it is left alone" in desk.told()
+    assert not [line for line in desk.asked() if "crystal-train" in line]
+
+
+# ---- trying it out ----------------------------------------------------------------------------
+
+
+def test_a_rehearsal_shows_all_and_changes_nothing(desk: Desk) -> None:
+    before = desk.tree()
+    desk.install(dry_run=True)
+    assert desk.tree() == before
+    assert desk.asked() == []
+    for shown in ("[job.docs]", "Type=notify", "Type=oneshot", "daemon-reload", "enable-linger"):
+        assert shown in desk.told()
+
+
+# ---- taking away ------------------------------------------------------------------------------
+
+
+def test_nothing_but_configuration_and_state_is_left(desk: Desk, own_program: Path) -> None:
+    desk.install()
+    state = desk.home / ".local/state/training-watch/state.db"
+    state.write_text("history")
+    desk.uninstall()
+    left = {name for name, inside in desk.tree().items() if inside or name.endswith(".service")}
+    assert left == {".config/training-watch/config.toml", ".local/state/training-watch/state.db"}
+    assert not own_program.exists()
+    assert not list((desk.home / ".local/bin").iterdir())
+    assert not list(desk.unit().parent.glob("*.service*"))
+    assert desk.asked()[-3:] == [
+        "systemctl disable --now training-watch.service",
+        "systemctl daemon-reload",
+        "systemctl reset-failed crystal-train.service training-watch.service",
+    ]
+
+
+def test_purge_takes_configuration_state_and_markers_too(desk: Desk, own_program: Path) -> None:
+    desk.install()
+    cache = desk.home / ".cache/crystal"
+    for name in (
+        "last-training-run",
+        "training-watch.log",
+        "training-watch.log.1",
+        "crystal-train.service.status.json",
+    ):
+        (cache / name).write_text("x")
+    (desk.home / ".config/training-watch/train.env").write_text("X=1\n")
+    model = desk.home / ".local/share/crystal/releases"
+    model.mkdir(parents=True)
+    desk.uninstall(purge=True)
+    assert {name for name, inside in desk.tree().items() if inside} == set()
+    assert not cache.exists()
+    assert not desk.config.parent.exists()
+    assert model.exists()
+    assert "The model is kept" in desk.told()
+    assert not own_program.exists()
+
+
+def test_purge_leaves_what_it_does_not_know(desk: Desk) -> None:
+    desk.install()
+    mine = desk.home / ".cache/crystal/mine"
+    mine.write_text("x")
+    desk.uninstall(purge=True)
+    assert mine.exists()
+
+
+def test_a_hand_edit_outlives_uninstall_as_a_copy(desk: Desk) -> None:
+    desk.install()
+    mine = desk.unit().read_text() + "# mine\n"
+    desk.unit().write_text(mine)
+    desk.uninstall()
+    assert not desk.unit().exists()
+    assert desk.unit("crystal-train.service.bak").read_text() == mine
+    assert "crystal-train.service.bak" in desk.told()
+
+
+def test_somebody_elses_units_survive_uninstall(desk: Desk) -> None:
+    desk.unit().parent.mkdir(parents=True)
+    desk.unit().write_text(THEIRS)
+    desk.install()
+    desk.uninstall(purge=True)
+    assert desk.unit().read_text() == THEIRS
+    assert not desk.drop_in.parent.exists()
+
+
+def test_a_watcher_that_is_not_ours_is_not_stopped(desk: Desk) -> None:
+    desk.watcher.parent.mkdir(parents=True)
+    desk.watcher.write_text(THEIRS)
+    desk.uninstall()
+    assert desk.asked() == []
+    assert desk.watcher.exists()
+
+
+def test_uninstall_does_without_a_manager(desk: Desk) -> None:
+    desk.install()
+    (desk.fake / "gone").touch()
+    desk.uninstall()
+    assert not desk.watcher.exists()
+    assert not desk.unit("default.target.wants/training-watch.service").is_symlink()
+
+
+def test_uninstalling_twice_is_no_error(desk: Desk, own_program: Path) -> None:
+    desk.install()
+    desk.uninstall(purge=True)
+    before = desk.tree()
+    desk.uninstall(purge=True)
+    assert desk.tree() == before
+    assert not own_program.exists()
+
+
+def test_a_virtual_environment_that_is_not_ours_stays(desk: Desk, own_program: Path) -> None:
+    (own_program / "made-by-install.sh").unlink()
+    desk.install()
+    desk.uninstall(purge=True)
+    assert (own_program / "bin/python").exists()
+    assert (desk.home / ".local/bin/crystal").is_symlink()
+
+
+def test_a_link_of_ones_own_stays(desk: Desk, own_program: Path) -> None:
+    mine = desk.home / ".local/bin/crystal"
+    mine.unlink()
+    mine.write_text("#!/bin/sh\n")
+    desk.install()
+    desk.uninstall()
+    assert mine.read_text() == "#!/bin/sh\n"
+    assert not own_program.exists()
+
+
+def test_a_broken_configuration_does_not_keep_it_from_going(desk: Desk) -> None:
+    desk.install()
+    desk.config.write_text("not TOML")
+    desk.uninstall()
+    assert not desk.unit().exists()
+
+
+def test_a_training_that_still_runs_is_said(desk: Desk) -> None:
+    desk.install()
+    desk.show("crystal-train.service", LoadState="loaded", ActiveState="activating")
+    desk.uninstall()
+    assert "crystal-train.service is still running" in desk.told()
+    assert not [line for line in desk.asked() if "stop" in line]
+
+
+def test_the_drop_in_has_a_name_that_sorts_before_ones_own() -> None:
+    assert DROP_IN < "override.conf"
