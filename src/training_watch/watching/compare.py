@@ -1,0 +1,316 @@
+"""One comparison of the tree with the snapshot: a walk that writes down what it finds.
+
+It does a bounded step of work between two yields and holds neither a transaction nor a lock across
+them. Everything it writes is true on its own, so it may be abandoned anywhere: what it hadn't come to
+is what is owed to the next one, given the same hints.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from training_watch.events import Moment
+from training_watch.watching.content import (
+    GONE,
+    OUT_OF_RESOURCES,
+    UNREADABLE,
+    UNSETTLED,
+    Content,
+    Pace,
+    content,
+    racy,
+    stamp_of,
+)
+from training_watch.watching.ignore import Ignore
+from training_watch.watching.paths import ancestors, join, split
+from training_watch.watching.roots import Roots
+from training_watch.watching.rows import BATCH, Batch, Row, Rows
+from training_watch.watching.touched import Touched
+
+Steps = Generator[None, None, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`news`: paths whose content differs from what was known. `files`: how many there are, if all were walked."""
+
+    news: int
+    absent: tuple[bytes, ...]
+    unreadable: int
+    files: int | None
+
+
+class Walk:
+    """The walk of one comparison."""
+
+    def __init__(self, rows: Rows, roots: Roots, ignore: Ignore, moment: Moment, *, running: bool) -> None:
+        self._rows = rows
+        self._roots = roots
+        self._ignore = ignore
+        self._moment = moment
+        self._now_ns = int(moment.calendar.timestamp() * 1e9)
+        self._running = running
+        self._pace = Pace()
+        self._batch = Batch()
+        self._absent = set(roots.absent())
+        self._walked: set[bytes] = set()
+        self._news = 0
+        self._unreadable = 0
+        self._files = 0
+
+    def compare(self, touched: Touched) -> Generator[None, None, Comparison]:
+        if touched.everything:
+            yield from self._everything()
+        else:
+            yield from self._racy(touched)
+        yield from self._hinted(touched)
+        self._write()
+        return Comparison(
+            news=self._news,
+            absent=tuple(root for root in self._roots.paths if root in self._absent),
+            unreadable=self._unreadable,
+            files=self._files if touched.everything else None,
+        )
+
+    def _everything(self) -> Steps:
+        self._ignore.forget()
+        for path in self._rows.all_outside(list(self._roots.paths)):
+            yield from self._forget(path)
+        for root in self._roots.paths:
+            if root not in self._absent:
+                yield from self._walk(root)
+                self._write()
+            if root not in self._absent:
+                self._roots.record(root)
+
+    def _hinted(self, touched: Touched) -> Steps:
+        for folder in sorted(touched.folders):
+            if not self._is_walked(folder) and self._is_here(folder):
+                yield from self._folder(folder, touched.folders[folder])
+            elif self._running:  # walked, but a name that is gone again is found by no walk
+                yield from self._fleeting(folder, touched.folders[folder])
+
+    def _folder(self, folder: bytes, names: set[bytes]) -> Steps:
+        if folder not in self._roots.paths and self._ignore.ignored(folder, is_folder=True):
+            yield from self._forget_below(folder)
+        elif not _is_folder(folder) and folder not in self._roots.paths:
+            yield from self._name(folder)
+            yield from self._fleeting(folder, names)
+        elif names:
+            for name in sorted(names):
+                yield from self._name(join(folder, name))
+        else:
+            yield from self._walk(folder, deep=False)
+
+    def _name(self, path: bytes) -> Steps:
+        """Look at one path that was hinted at, whatever it was and is."""
+        if self._is_walked(path) or not self._is_here(path):
+            return
+        row = self._rows.one(path)
+        try:
+            found = os.lstat(path)
+        except OSError as error:
+            if error.errno not in GONE:
+                self._unreadable += 1
+                return
+            yield from self._vanished(path, row)
+            return
+        is_folder = stat.S_ISDIR(found.st_mode)
+        if self._ignore.ignored(path, is_folder=is_folder):
+            if row is not None:
+                yield from self._forget(path)
+            yield from self._forget_below(path)
+        elif is_folder:
+            if row is not None and row.digest is not None:
+                yield from self._gone(path)
+            yield from self._walk(path)
+        else:
+            yield from self._gone_below(path)
+            yield from self._file(path, found, row)
+        if self._pace.spend(1):
+            yield
+
+    def _vanished(self, path: bytes, row: Row | None) -> Steps:
+        if row is not None and row.digest is not None:
+            yield from self._gone(path)
+        elif self._running and not self._ignore.ignored(path, is_folder=False):
+            self._batch.fleeting.append(path)
+        yield from self._gone_below(path)
+
+    def _fleeting(self, folder: bytes, names: set[bytes]) -> Steps:
+        """Names that came and went while a run was active: it may have read them."""
+        for name in sorted(names) if self._running and self._is_here(folder) else ():
+            path = join(folder, name)
+            if not os.path.lexists(path) and not self._ignore.ignored(path, is_folder=False):
+                self._batch.fleeting.append(path)
+            if self._pace.spend(1):
+                yield
+
+    def _racy(self, touched: Touched) -> Steps:
+        """Look again at files whose stamp can't be trusted, unless their turn comes anyway."""
+        for path in self._rows.racy():
+            folder, name = split(path)
+            names = touched.folders.get(folder)
+            if names is None or (names and name not in names):
+                yield from self._name(path)
+
+    def _walk(self, top: bytes, *, deep: bool = True) -> Steps:
+        """Compare a folder and, if `deep`, all below; otherwise only what is new below."""
+        if deep:
+            self._walked.add(top)
+        to_do = [top]
+        while to_do:
+            folder = to_do.pop()
+            listed = yield from self._listed(folder)
+            if listed is None:
+                continue
+            known = self._rows.in_folder(folder)
+            folders = set[bytes]()
+            for entry in listed:
+                path = entry.path
+                is_folder = _entry_is_folder(entry)
+                if self._ignore.ignored(path, is_folder=is_folder):
+                    continue
+                if is_folder:
+                    folders.add(path)
+                    continue
+                self._files += 1
+                yield from self._entry(path, entry, known)
+            yield from self._leftover(known)
+            before = self._rows.folders_in(folder)
+            for path in before:
+                if path not in folders:
+                    yield from self._folder_gone(path)
+            new = folders if deep or folder != top else folders.difference(before)
+            to_do.extend(path for path in new if path not in self._roots.paths)
+
+    def _listed(self, folder: bytes) -> Generator[None, None, list[os.DirEntry[bytes]] | None]:
+        """The folder's entries; None where it can't be listed, and then what that means is written down."""
+        entries = []
+        try:
+            with os.scandir(folder) as listing:
+                for entry in listing:
+                    entries.append(entry)
+                    if self._pace.spend(0.1):
+                        yield
+        except OSError as error:
+            if error.errno in OUT_OF_RESOURCES:
+                raise
+            if error.errno in GONE:
+                yield from self._gone_below(folder)
+            else:  # not ours to read: what was known of it is all that is known
+                self._unreadable += 1
+            return None
+        return entries
+
+    def _entry(self, path: bytes, entry: os.DirEntry[bytes], known: dict[bytes, Row]) -> Steps:
+        try:
+            found = entry.stat(follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in GONE:
+                self._unreadable += 1
+                known.pop(path, None)
+            return
+        yield from self._file(path, found, known.pop(path, None))
+
+    def _leftover(self, known: dict[bytes, Row]) -> Steps:
+        for path in known:
+            if self._ignore.ignored(path, is_folder=False):
+                yield from self._forget(path)
+            else:
+                yield from self._gone(path)
+
+    def _folder_gone(self, path: bytes) -> Steps:
+        if path not in self._roots.paths and self._ignore.ignored(path, is_folder=True):
+            yield from self._forget_below(path)
+        else:
+            yield from self._gone_below(path)
+
+    def _file(self, path: bytes, found: os.stat_result, row: Row | None) -> Steps:
+        """Compare a file with its row, and read it where the stamps differ."""
+        stamp = stamp_of(path, found)
+        if self._pace.spend(1):
+            yield
+        old = row.digest if row is not None else None
+        if stamp is None:
+            if old is not None:
+                yield from self._gone(path)
+            return
+        if row is not None and old is not None and row.stamp == stamp and not row.racy:
+            self._unreadable += old.startswith(UNREADABLE)
+            return
+        try:
+            new = yield from content(path, self._pace)
+        except PermissionError:
+            self._unreadable += 1
+            return
+        if new is None:
+            if old is not None:
+                yield from self._gone(path)
+            return
+        self._unreadable += new.digest.startswith(UNREADABLE)
+        yield from self._put(path, new, old)
+
+    def _put(self, path: bytes, new: Content, old: bytes | None) -> Steps:
+        self._batch.puts.append((path, new, racy(new.changed_ns, self._now_ns)))
+        self._batch.news += new.digest != old or new.digest == UNSETTLED
+        yield from self._bounded()
+
+    def _gone(self, path: bytes) -> Steps:
+        if self._roots.of(path) not in self._absent:
+            self._batch.gone.append(path)
+            yield from self._bounded()
+
+    def _gone_below(self, folder: bytes) -> Steps:
+        for path in self._rows.known_below(folder):
+            yield from self._gone(path)
+
+    def _forget(self, path: bytes) -> Steps:
+        self._batch.forgotten.append(path)
+        yield from self._bounded()
+
+    def _forget_below(self, folder: bytes) -> Steps:
+        for path in self._rows.known_below(folder):
+            yield from self._forget(path)
+
+    def _bounded(self) -> Steps:
+        if len(self._batch) >= BATCH:
+            self._write()
+        if self._pace.spend(0.1):
+            yield
+
+    def _write(self) -> None:
+        """Write what was found; deletions only where the root is there after all of them were seen."""
+        batch, self._batch = self._batch, Batch()
+        if not batch:
+            return
+        doubtful = {self._roots.of(path) for path in batch.gone}
+        self._absent.update(root for root in doubtful if root is not None and self._roots.is_absent(root))
+        batch.gone = [path for path in batch.gone if self._roots.of(path) not in self._absent]
+        batch.news += len(batch.gone)
+        self._news += batch.news
+        self._rows.write(batch, self._moment)
+
+    def _is_walked(self, path: bytes) -> bool:
+        return path in self._walked or any(above in self._walked for above in ancestors(path))
+
+    def _is_here(self, path: bytes) -> bool:
+        root = self._roots.of(path)
+        return root is not None and root not in self._absent
+
+
+def _is_folder(path: bytes) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _entry_is_folder(entry: os.DirEntry[bytes]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:  # it went while it was looked at, on a file system that gives no types
+        return False

@@ -1,0 +1,124 @@
+"""What each file held when it was last looked at, when a run began, and when a run last succeeded.
+
+    compare()  the tree ──▶ digest         what is there now
+    begin()    digest ──▶ attempted        what the run that begins now will read
+    succeed()  attempted ──▶ trained       what the last successful run has read
+    pending()  digest IS NOT trained       what is owed
+
+A path that stirred during a run counts as read in a state that nobody knows: it stays owed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator, Sequence
+from datetime import datetime
+from hashlib import blake2b
+
+from training_watch.database import transaction
+from training_watch.events import Moment, Pending
+from training_watch.watching.compare import Comparison, Walk
+from training_watch.watching.ignore import Ignore
+from training_watch.watching.paths import below
+from training_watch.watching.roots import Roots
+from training_watch.watching.rows import Rows
+from training_watch.watching.touched import Touched
+
+# How many paths are named to a person. Arbitrary.
+SAMPLE = 5
+
+# Without statistics SQLite would take the primary key and read every row of the job (EXPLAIN QUERY PLAN).
+PENDING = """
+SELECT path, digest, own FROM files INDEXED BY files_pending
+WHERE job = ? AND digest IS NOT trained ORDER BY path
+"""
+# An unsettled digest says nothing of what the run will find: as attempted it differs from everything.
+BEGIN = """
+UPDATE files SET attempted = CASE digest WHEN x'00' THEN x'' ELSE digest END, stirred = 0
+WHERE job = ? AND (stirred OR attempted IS NOT digest)
+"""
+# A run reads nothing of a root that is absent; if it succeeds, nothing there is trained any more.
+BEGIN_ABSENT = "UPDATE files SET attempted = NULL, stirred = 0 WHERE job = ? AND path > ? AND path < ?"
+SUCCEED = """
+UPDATE files SET trained = CASE WHEN stirred THEN x'' ELSE attempted END, own = stirred
+WHERE job = ? AND (stirred OR own OR trained IS NOT attempted)
+"""
+FAIL = "UPDATE files SET own = stirred WHERE job = ? AND own IS NOT stirred"
+CLEAN = "DELETE FROM files WHERE job = ? AND digest IS NULL AND trained IS NULL"
+
+
+class Snapshot:
+    """The snapshot of one job. All methods raise sqlite3.Error where the database can't be used."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, job: str, roots: Sequence[bytes], ignore: Ignore
+    ) -> None:
+        self._connection = connection
+        self._job = job
+        self._ignore = ignore
+        self._rows = Rows(connection, job)
+        self._roots = Roots(connection, job, self._rows, roots)
+
+    def compare(
+        self, touched: Touched, moment: Moment, *, running: bool
+    ) -> Generator[None, None, Comparison]:
+        """Look where `touched` points, a bounded step of work between two yields.
+
+        `running`: a run was active at some time since the hints were given. Where this is abandoned
+        or raises, the hints are still owed.
+        """
+        walk = Walk(self._rows, self._roots, self._ignore, moment, running=running)
+        return walk.compare(touched)
+
+    def pending(self) -> Pending | None:
+        """What differs from what was trained, as of the last comparison; absent roots left out."""
+        found = self._connection.execute(PENDING, (self._job,))
+        absent: frozenset[bytes] | None = None
+        count, own, sample = 0, True, list[bytes]()
+        hasher = blake2b(digest_size=20)
+        for path, digest, is_own in found:
+            if absent is None:
+                absent = self._roots.absent()
+            root = self._roots.of(path)
+            if root is None or root in absent:
+                continue
+            count += 1
+            own = own and bool(is_own)
+            if count <= SAMPLE:
+                sample.append(path)
+            what = b"-" if digest is None else b"%d:%s" % (len(digest), digest)
+            hasher.update(b"%d:%s%s" % (len(path), path, what))
+        if not count:
+            return None
+        return Pending(count=count, content=hasher.hexdigest(), sample=tuple(sample), own=own)
+
+    def begin(self) -> None:
+        """A run begins and will read what the last comparison saw; the caller has just compared everything."""
+        absent = self._roots.absent()
+        with transaction(self._connection):
+            self._connection.execute(BEGIN, (self._job,))
+            for root in absent:
+                self._connection.execute(BEGIN_ABSENT, (self._job, *below(root)))
+            self._connection.execute(CLEAN, (self._job,))
+
+    def succeed(self) -> None:
+        """The run succeeded; the caller has compared everything since it ended."""
+        with transaction(self._connection):
+            self._connection.execute(SUCCEED, (self._job,))
+            self._connection.execute(CLEAN, (self._job,))
+
+    def fail(self) -> None:
+        """The run failed: all stays owed, and what stirred during it is its own."""
+        with transaction(self._connection):
+            self._connection.execute(FAIL, (self._job,))
+
+    def notice(self, moment: Moment) -> None:
+        """There were news at `moment`; a comparison that finds some says so itself."""
+        self._rows.notice(moment)
+
+    def noticed(self) -> Moment | None:
+        """When a comparison last found news: a burst from then on may not have settled yet."""
+        row = self._connection.execute(
+            "SELECT boot, elapsed, at FROM noticed WHERE job = ?", (self._job,)
+        ).fetchone()
+        return Moment(row[0], row[1], datetime.fromisoformat(row[2])) if row else None
