@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -28,6 +28,9 @@ from training_watch.timespan import spoken
 FAILED, UNAVAILABLE, NOT_NOW, BAD_CONFIG = 1, 69, 75, 78
 # How long `trigger` watches a start before it says that it went well.
 FIRST_PHASE = 5.0
+
+if TYPE_CHECKING:
+    from training_watch.records import Records
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -456,7 +459,7 @@ def _first_trainings(config_path: Path, *, wait: bool) -> None:
 
 
 @contextmanager
-def _records(job: Job) -> Iterator[Any]:
+def _records(job: Job) -> Iterator[Records | None]:
     """The job's records, or None, said aloud, where state.db can't be had: the marker alone decides then."""
     from training_watch.records import opened_records
 
@@ -493,7 +496,7 @@ def _trigger(
     say(f"Timestamp: {_utc(now)}")
     say(f"Force: {'true' if force else 'false'}\n")
     with _records(job) as records:
-        if records is not None and records.snapshot.known() and records.snapshot.pending() is None:
+        if records is not None and records.runs.recent(1) and records.snapshot.pending() is None:
             say("Nothing changed since the last training.\n")
         if dry_run:
             _tell_dry(job, launcher, now, force=force)

@@ -144,10 +144,9 @@ class Daemon:
 
     def _timeout(self) -> int | None:
         """Milliseconds until something is due; rounded up, so that it is due when the wait ends."""
-        deadlines = (
-            [self._broken_until] if self._broken_until is not None else [each.due() for each in self._keepers]
-        )
-        deadlines.append(self._ping_at)
+        deadlines = [self._broken_until, self._ping_at]
+        if self._broken_until is None:
+            deadlines += [each.due() for each in self._keepers]
         now = clock.elapsed()
         if self._bell is not None and (look := self._bell.due) is not None:
             deadlines.append(now + look)

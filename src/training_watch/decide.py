@@ -131,8 +131,9 @@ def _hindrance(state: State, now: Moment, settings: Settings) -> Wait | None:
     if state.obstacle is not None:
         return Wait(Reason.OBSTACLE, detail=state.obstacle)
     failed = _failed_on(state.history, state.pending.content)
-    if any(run.status in FINAL_STATUSES for run in failed):
-        return Wait(Reason.REFUSED, detail=f"exit status {failed[-1].status}")
+    refused = [run.status for run in failed if run.status in FINAL_STATUSES]
+    if refused:
+        return Wait(Reason.REFUSED, detail=f"exit status {refused[-1]}")
     if len(failed) > settings.retries:
         return Wait(Reason.RETRIES, detail=f"failed {len(failed)} times on the same content")
     if state.pending.own and _chases_its_tail(state.history):
@@ -204,4 +205,5 @@ def _chases_its_tail(history: tuple[Run, ...]) -> bool:
 
 
 def _balked_until(state: State) -> float:
-    return state.balked_at + min(BALK_FIRST * 2.0 ** (state.balks - 1), BALK_LONGEST)
+    # The exponent is bounded too: a start that is refused each hour for six weeks would overflow a float.
+    return state.balked_at + min(BALK_FIRST * 2.0 ** min(state.balks - 1, 6), BALK_LONGEST)

@@ -43,7 +43,7 @@ class _Tree:
 
     def __init__(self, job: Job, *, everything: bool, say: Callable[[str], None]) -> None:
         self._ignore = Ignore(job.roots, job.ignore, gitignore=job.gitignore)
-        shown = Ignore(job.roots, (), gitignore=False, builtin=False) if everything else self._ignore
+        shown = Ignore(job.roots, (), gitignore=False, editors=False) if everything else self._ignore
         self._connection: sqlite3.Connection = in_memory()
         self._records: Records = records_of(self._connection, job, ignore=shown)
         self.watcher = Watcher(

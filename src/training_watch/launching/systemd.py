@@ -13,122 +13,38 @@ Facts that shape this, measured on systemd 252 and 257:
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import selectors
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from training_watch import clock, places
-from training_watch.launching import LaunchError, NoManager, NotStarted, NoUnit, Started, UnitState
+from training_watch import clock
+from training_watch.launching import LaunchError, NotStarted, NoUnit, Started, UnitState, journalctl
+from training_watch.launching.systemctl import (
+    environment,
+    first_line,
+    require_manager,
+    systemctl,
+    user_unit_folder,
+    version,
+)
+
+__all__ = ["Systemd", "systemctl", "user_unit_folder", "version"]
 
 PROPERTIES = (
     "ActiveState", "SubState", "InvocationID", "Job", "Result", "ExecMainStatus", "ExecMainCode", "LoadState",
     "LoadError", "UnitFileState", "NeedDaemonReload",
 )  # fmt: skip
 
-# systemctl answers in 30 ms; a manager that doesn't answer in this time is in trouble. Arbitrary.
-PATIENCE = 10.0
 # How long journald may lag behind the manager that has just logged a job's end. Arbitrary.
 _JOURNAL_LAG = 2.0
-# After a run's end: when this long nothing new comes, everything is out. Arbitrary.
-_QUIET = 0.4
-# How often a follower asks whether the run still is, when no message says so.
-_ASK_AGAIN = 5.0
 
 # systemd.journal-fields(7), and the catalog's "A start job for unit … has begun execution".
 _STARTING = "7d4958e842da4a758f6c1cdc7b36dcc5"
-_FIELDS = "MESSAGE,MESSAGE_ID,JOB_TYPE,JOB_RESULT,UNIT_RESULT,USER_INVOCATION_ID,_BOOT_ID"
-
-_MENDS = (
-    "log in as this user (not by su or sudo), or set XDG_RUNTIME_DIR=/run/user/$(id -u) and "
-    "run `loginctl enable-linger`; in a container without systemd put `launcher = \"process\"` into the configuration"
-)  # fmt: skip
-
-
-# ---- asking -----------------------------------------------------------------------------------
-
-
-def systemctl(*words: str, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
-    """`systemctl --user WORDS…`, whatever its exit code. Raises NoManager where nobody answers."""
-    try:
-        answer = subprocess.run(
-            ["systemctl", "--user", "--no-ask-password", *words],
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=timeout,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise NoManager(f"there is no systemctl on this machine: {_MENDS}") from None
-    except subprocess.TimeoutExpired:
-        raise NoManager(
-            f"`systemctl --user {' '.join(words)}` did not answer within {timeout:g} s: "
-            f"see `systemctl status user@{os.getuid()}.service`"
-        ) from None
-    except OSError as error:
-        raise NoManager(f"systemctl can't be run: {error.strerror}") from error
-    _require_manager(answer.stderr)
-    return answer
-
-
-def environment() -> dict[str, str]:
-    """The environment for systemctl and journalctl: plain words, and the way to the user manager.
-
-    cron, CI and some ssh set-ups lack XDG_RUNTIME_DIR; the manager's socket is there all the same.
-    """
-    runtime = places.runtime_folder()
-    found = {} if runtime is None else {"XDG_RUNTIME_DIR": str(runtime)}
-    return {**os.environ, **found, "LC_ALL": "C", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
-
-
-def version() -> int:
-    """The major version of systemctl. Raises LaunchError."""
-    said = systemctl("--version").stdout
-    told = re.match(r"systemd (\d+)", said)
-    if told is None:
-        raise LaunchError(f"`systemctl --version` says no version: {said[:80]!r}")
-    return int(told[1])
-
-
-def user_unit_folder() -> Path:
-    """Where the running manager looks for this user's own unit files. Raises LaunchError.
-
-    It follows the *manager's* XDG_CONFIG_HOME, which a shell's may contradict.
-    """
-    return unit_folder(systemctl("show", "--property=UnitPath").stdout)
-
-
-def unit_folder(shown: str) -> Path:
-    """The user's own folder in the manager's UnitPath.
-
-    UnitPath begins with the folder for `systemctl set-property`, which is that one's name with
-    ".control" (systemd.unit(5), table "Load path when running in user mode"); found by that, since
-    the entries are parted by blanks that a path may hold too.
-    """
-    told = re.match(r"UnitPath=(/.*?/systemd/user)\.control(?:\s|$)", shown)
-    if told is None:
-        raise LaunchError(f"the user manager says no unit path: {shown[:80]!r}")
-    return Path(told[1])
-
-
-def _require_manager(stderr: str) -> None:
-    # 252: "Failed to connect to bus: …"; 257: "Failed to connect to user scope bus via …".
-    # Without systemd as PID 1: "System has not been booted with systemd as init system (PID 1)."
-    if re.search(r"Failed to connect to .*bus|not been booted with systemd|Transport endpoint", stderr):
-        raise NoManager(f"no user manager answers ({_first_line(stderr)}): {_MENDS}")
-
-
 # ---- understanding ------------------------------------------------------------------------------
 
 
@@ -177,50 +93,7 @@ def job_type(listed: str, job: str) -> str:
     return next((row[2] for row in rows if len(row) > 2 and row[0] == job), "")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of the journal, as far as it matters here."""
-
-    message: str
-    invocation: str = ""
-    message_id: str = ""
-    job_result: str = ""
-    unit_result: str = ""
-    boot_id: str = ""
-    monotonic: int = 0
-    cursor: str = ""
-
-    @property
-    def last_words(self) -> bool:
-        """The manager said that the unit's start, or its run, came to an end."""
-        return bool(self.job_result or self.unit_result)
-
-
-def entry(line: str) -> Entry:
-    """One line of `journalctl --output=json`."""
-    fields = json.loads(line)
-    return Entry(
-        message=_text(fields.get("MESSAGE")),
-        invocation=_text(fields.get("USER_INVOCATION_ID")),
-        message_id=_text(fields.get("MESSAGE_ID")),
-        job_result=_text(fields.get("JOB_RESULT")),
-        unit_result=_text(fields.get("UNIT_RESULT")),
-        boot_id=_text(fields.get("_BOOT_ID")),
-        monotonic=int(fields.get("__MONOTONIC_TIMESTAMP", 0)),
-        cursor=_text(fields.get("__CURSOR")),
-    )
-
-
-def _text(value: object) -> str:
-    # Bytes that are no UTF-8 come as a list of numbers, a field that is there twice as a list of texts.
-    if isinstance(value, list):
-        if all(isinstance(each, int) for each in value):
-            return bytes(value).decode("utf-8", "replace")
-        return _text(value[-1])
-    return value if isinstance(value, str) else ""
-
-
-def verdict(entries: Iterable[Entry], *, before: str) -> Started | NotStarted | None:
+def verdict(entries: Iterable[journalctl.Entry], *, before: str) -> Started | NotStarted | None:
     """What the journal says of a start since it was ordered; None while it has not said how it went.
 
     `before` is the invocation that was there already: a start refused by the start limit is logged
@@ -234,6 +107,8 @@ def verdict(entries: Iterable[Entry], *, before: str) -> Started | NotStarted | 
             started = each.invocation
         if "repeated too quickly" in each.message:
             return NotStarted("refused by its start limit (StartLimitBurst=)")
+        if each.job_type != "start":
+            continue
         # Where a Condition*= of [Unit] fails, the job is "done" and there never was an invocation.
         if each.job_result == "done" and not each.invocation:
             return NotStarted(f"skipped: {each.message}")
@@ -242,10 +117,6 @@ def verdict(entries: Iterable[Entry], *, before: str) -> Started | NotStarted | 
         if each.job_result:
             return NotStarted(each.message)
     return None
-
-
-def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "no reason given")
 
 
 # ---- the launcher -----------------------------------------------------------------------------
@@ -305,25 +176,43 @@ class Systemd:
         )
 
     def lines(self, invocation: str, *, last: int) -> list[str]:
-        """The last lines that this activation has logged, without time stamps.
-
-        A process that lives for a few milliseconds can be gone before journald has looked up its
-        cgroup; then its lines carry no unit, and are missing here (journald's, systemd issue 2913).
-        """
+        """The last lines that this activation has logged, without time stamps."""
         if last <= 0:
             return []
-        entries = _journal(f"--lines={last}", *_of(invocation))
-        return [line for each in entries for line in each.message.splitlines()][-last:]
+        own = journalctl.read(f"--lines={last}", *journalctl.of(invocation))
+        both = sorted([*own, *self._strays(own, last=last)], key=lambda each: each.realtime)
+        return [line for each in both for line in each.message.splitlines()][-last:]
 
     def follow(self, invocation: str) -> Iterator[str]:
         """Its lines from the first, as they come, until it has ended and all are out."""
-        cursor = ""
-        for each in _followed(invocation, ended=lambda: self._ended(invocation)):
-            cursor = each.cursor
+        ends: list[journalctl.Entry] = []
+        for each in journalctl.follow(invocation, ended=lambda: self._ended(invocation)):
+            ends[1:] = [each]
             yield from each.message.splitlines()
-        # Whatever reached the journal while the follower was being ended.
-        for each in _journal(*([f"--after-cursor={cursor}"] if cursor else []), *_of(invocation)):
+        # What reached the journal while the follower was being ended, and what the follower couldn't know for ours.
+        rest = journalctl.read(
+            *([f"--after-cursor={ends[-1].cursor}"] if ends else []), *journalctl.of(invocation)
+        )
+        for each in (*rest, *self._strays([*ends, *rest], last=None)):
             yield from each.message.splitlines()
+
+    def _strays(self, own: Sequence[journalctl.Entry], *, last: int | None) -> list[journalctl.Entry]:
+        """The lines logged in a run's time that don't carry its name.
+
+        When journald reads a line whose process is gone already, it can look up neither invocation
+        nor, sometimes, cgroup; of shells that print a word and fail it lost one in five here. Then the
+        unit's name, or else the identifier that `install` gives it, must do.
+        """
+        if not own:
+            return []
+        first, final = own[0].realtime, own[-1].realtime + 1_000_000
+        found = journalctl.read(
+            *([] if last is None else [f"--lines={last}"]),
+            f"--since=@{first // 1_000_000}",
+            f"--until=@{final // 1_000_000 + 1}",
+            *(f"_SYSTEMD_USER_UNIT={self.unit}", "+", f"SYSLOG_IDENTIFIER={Path(self.unit).stem}"),
+        )
+        return [each for each in found if each.nameless and first <= each.realtime <= final]
 
     def hints(self) -> list[str]:
         return [f"journalctl --user -u {self.unit} -f", f"systemctl --user status {self.unit}"]
@@ -331,7 +220,7 @@ class Systemd:
     def _shown(self) -> dict[str, str]:
         answer = systemctl("show", f"--property={','.join(PROPERTIES)}", "--", self.unit)
         if answer.returncode != 0:
-            raise LaunchError(f"`systemctl --user show {self.unit}`: {_first_line(answer.stderr)}")
+            raise LaunchError(f"`systemctl --user show {self.unit}`: {first_line(answer.stderr)}")
         return properties(answer.stdout)
 
     def _require_unit(self, shown: Mapping[str, str]) -> None:
@@ -359,12 +248,12 @@ class Systemd:
     ) -> Started | NotStarted:
         """The start job is over and the manager shows no run of ours: the journal is asked."""
         words = order.words()
-        _require_manager(words)
+        require_manager(words)
         # These never became a job; there is nothing to wait for in the journal.
         enqueued = not words.startswith("Failed to start")
         patience = min(deadline, clock.elapsed() + _JOURNAL_LAG)
         while enqueued:
-            entries = _journal("--lines=50", f"USER_UNIT={self.unit}")
+            entries = journalctl.read("--lines=50", f"USER_UNIT={self.unit}")
             boot = clock.boot_id().replace("-", "")
             fresh = [each for each in entries if each.boot_id == boot and each.monotonic >= since]
             match verdict(fresh, before=before):
@@ -378,7 +267,7 @@ class Systemd:
         if seen != before:
             return Started(seen)
         if order.failed():
-            return NotStarted(_first_line(words))
+            return NotStarted(first_line(words))
         return NotStarted(
             f"{self.unit} was skipped, or ended at once: systemctl reports success, but neither the manager "
             f"nor the journal shows a run: `systemctl --user status {self.unit}`"
@@ -389,7 +278,7 @@ class Systemd:
             return f"{self.unit}: {why}: `systemctl --user reset-failed {self.unit}`"
         if why.startswith("skipped"):
             return f"{self.unit}: {why}"
-        return _first_line(words) if words.strip() else why
+        return first_line(words) if words.strip() else why
 
     def _ended(self, invocation: str) -> bool:
         try:
@@ -434,99 +323,3 @@ def _ordered(unit: str) -> Iterator[_Order]:
             # The job belongs to the manager; this ends only the waiting for it.
             child.kill()
             child.wait()
-
-
-# ---- the journal ------------------------------------------------------------------------------
-
-
-_NO_JOURNALCTL = "there is no journalctl on this machine"
-
-
-def _of(invocation: str) -> tuple[str, ...]:
-    """The matches for a run's own lines, and for what the manager says of it ("+" is "or")."""
-    return (f"_SYSTEMD_INVOCATION_ID={invocation}", "+", f"USER_INVOCATION_ID={invocation}")
-
-
-def _journalctl(*words: str) -> list[str]:
-    # Without --user it reads all journals that this user may read, its own included: where user
-    # journals aren't split off (Storage=volatile), those are the only ones.
-    return [
-        "journalctl",
-        "--quiet",
-        "--no-pager",
-        "--all",
-        "--output=json",
-        f"--output-fields={_FIELDS}",
-        *words,
-    ]
-
-
-def _journal(*words: str) -> list[Entry]:
-    """The entries that match, oldest first. Raises LaunchError."""
-    try:
-        answer = subprocess.run(
-            _journalctl(*words),
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=30.0,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise LaunchError(_NO_JOURNALCTL) from None
-    except subprocess.TimeoutExpired:
-        raise LaunchError("journalctl did not answer within 30 s") from None
-    # "No journal files were found" is exit code 1 and no error here: nothing was logged.
-    return [entry(line) for line in answer.stdout.splitlines() if line.startswith("{")]
-
-
-def _followed(invocation: str, *, ended: Callable[[], bool]) -> Iterator[Entry]:
-    """What `journalctl --follow` says, until the run has ended and the journal is quiet."""
-    try:
-        child = subprocess.Popen(
-            _journalctl("--follow", "--no-tail", *_of(invocation)),
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-    except FileNotFoundError:
-        raise LaunchError(_NO_JOURNALCTL) from None
-    try:
-        yield from _until_quiet(child, ended)
-    finally:
-        child.kill()
-        child.communicate()
-
-
-def _until_quiet(child: subprocess.Popen[bytes], ended: Callable[[], bool]) -> Iterator[Entry]:
-    if child.stdout is None:
-        raise AssertionError("the follower was started without a pipe")
-    fd, rest, over = child.stdout.fileno(), b"", False
-    with selectors.DefaultSelector() as selector:
-        selector.register(fd, selectors.EVENT_READ)
-        ask_at = clock.elapsed()
-        while True:
-            if not over and clock.elapsed() >= ask_at:
-                over = ended()
-                ask_at = clock.elapsed() + _ASK_AGAIN
-            if not selector.select(_QUIET if over else max(0.0, ask_at - clock.elapsed())):
-                if over:
-                    return
-                continue
-            read = os.read(fd, 65536)
-            if not read:
-                if over or ended():
-                    return
-                raise LaunchError(
-                    "journalctl ended before the run did: is there a journal that this user may read?"
-                )
-            *lines, rest = (rest + read).split(b"\n")
-            for line in lines:
-                if line.startswith(b"{"):
-                    each = entry(line.decode("utf-8", "replace"))
-                    yield each
-                    if each.last_words:
-                        ask_at = clock.elapsed()

@@ -134,13 +134,18 @@ class Scope:
 
 
 class Ignore:
-    """What is ignored below `roots`. Rule files are read when needed and remembered until `forget`."""
+    """What is ignored below `roots`. Rule files are read when needed and remembered until `forget`.
 
-    def __init__(self, roots: Sequence[bytes], patterns: Sequence[str], *, gitignore: bool) -> None:
+    `editors`: what editors and version control leave beside a document is ignored too.
+    """
+
+    def __init__(
+        self, roots: Sequence[bytes], patterns: Sequence[str], *, gitignore: bool, editors: bool = True
+    ) -> None:
         self._roots = tuple(roots)
         self._gitignore = gitignore
         # A changed rule alone is no change, so a file of rules is no content.
-        built_in = BUILT_IN + RULES if gitignore else BUILT_IN
+        built_in = (BUILT_IN if editors else b"") + (RULES if gitignore else b"")
         self._built_in = tuple(_rules(built_in, "built in"))
         text = "\n".join(patterns).encode("utf-8", "surrogateescape")
         self._patterns = tuple(_rules(text, "the job's own"))

@@ -92,6 +92,10 @@ class Snapshot:
             return None
         return Pending(count=count, content=hasher.hexdigest(), sample=tuple(sample), own=own)
 
+    def changed(self) -> list[bytes]:
+        """All paths that are pending, those of absent roots too: for a tree that is watched, not trained on."""
+        return [path for path, _, _ in self._connection.execute(PENDING, (self._job,))]
+
     def begin(self) -> None:
         """A run begins and will read what the last comparison saw; the caller has just compared everything."""
         absent = self._roots.absent()

@@ -71,6 +71,11 @@ class Touched:
         if not self.everything:
             self.everything, self.cause = True, cause
 
+    def forget_names(self) -> None:
+        """Keep the folders: what was hinted at has been looked at, but something may have come since."""
+        for folder in self.folders:
+            self._folder(folder)
+
     def merge(self, other: Touched) -> None:
         """Take over all hints of `other`."""
         if other.everything:

@@ -1,0 +1,95 @@
+"""Asking the user manager: the program systemctl, its environment, and what is wrong when nobody answers."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from training_watch import places
+from training_watch.launching import LaunchError, NoManager
+
+# systemctl answers in 30 ms; a manager that doesn't answer in this time is in trouble. Arbitrary.
+PATIENCE = 10.0
+_MENDS = (
+    "log in as this user (not by su or sudo), or set XDG_RUNTIME_DIR=/run/user/$(id -u) and "
+    "run `loginctl enable-linger`; in a container without systemd put `launcher = \"process\"` into the configuration"
+)  # fmt: skip
+
+
+def systemctl(*words: str, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
+    """`systemctl --user WORDS…`, whatever its exit code. Raises NoManager where nobody answers."""
+    try:
+        answer = subprocess.run(
+            ["systemctl", "--user", "--no-ask-password", *words],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise NoManager(f"there is no systemctl on this machine: {_MENDS}") from None
+    except subprocess.TimeoutExpired:
+        raise NoManager(
+            f"`systemctl --user {' '.join(words)}` did not answer within {timeout:g} s: "
+            f"see `systemctl status user@{os.getuid()}.service`"
+        ) from None
+    except OSError as error:
+        raise NoManager(f"systemctl can't be run: {error.strerror}") from error
+    require_manager(answer.stderr)
+    return answer
+
+
+def environment() -> dict[str, str]:
+    """The environment for systemctl and journalctl: plain words, and the way to the user manager.
+
+    cron, CI and some ssh set-ups lack XDG_RUNTIME_DIR; the manager's socket is there all the same.
+    """
+    runtime = places.runtime_folder()
+    found = {} if runtime is None else {"XDG_RUNTIME_DIR": str(runtime)}
+    return {**os.environ, **found, "LC_ALL": "C", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
+
+
+def version() -> int:
+    """The major version of systemctl. Raises LaunchError."""
+    said = systemctl("--version").stdout
+    told = re.match(r"systemd (\d+)", said)
+    if told is None:
+        raise LaunchError(f"`systemctl --version` says no version: {said[:80]!r}")
+    return int(told[1])
+
+
+def user_unit_folder() -> Path:
+    """Where the running manager looks for this user's own unit files. Raises LaunchError.
+
+    It follows the *manager's* XDG_CONFIG_HOME, which a shell's may contradict.
+    """
+    return unit_folder(systemctl("show", "--property=UnitPath").stdout)
+
+
+def unit_folder(shown: str) -> Path:
+    """The user's own folder in the manager's UnitPath.
+
+    UnitPath begins with the folder for `systemctl set-property`, which is that one's name with
+    ".control" (systemd.unit(5), table "Load path when running in user mode"); found by that, since
+    the entries are parted by blanks that a path may hold too.
+    """
+    told = re.match(r"UnitPath=(/.*?/systemd/user)\.control(?:\s|$)", shown)
+    if told is None:
+        raise LaunchError(f"the user manager says no unit path: {shown[:80]!r}")
+    return Path(told[1])
+
+
+def require_manager(stderr: str) -> None:
+    # 252: "Failed to connect to bus: …"; 257: "Failed to connect to user scope bus via …".
+    # Without systemd as PID 1: "System has not been booted with systemd as init system (PID 1)."
+    if re.search(r"Failed to connect to .*bus|not been booted with systemd|Transport endpoint", stderr):
+        raise NoManager(f"no user manager answers ({first_line(stderr)}): {_MENDS}")
+
+
+def first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "no reason given")
