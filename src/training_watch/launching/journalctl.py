@@ -153,15 +153,14 @@ class _Pipe:
 
     def read(self, *, within: float) -> list[Entry] | None:
         """What came within so many seconds; None at the end of the output."""
-        if not self._poll.poll(max(0.0, within) * 1000):
-            return []
-        read = os.read(self._fd, 65536)
-        *lines, self._rest = (self._rest + read).split(b"\n")
-        if not read:
-            return None
-        # A long line can come in pieces: that isn't quiet, so it isn't nothing.
-        found = [entry(line.decode("utf-8", "replace")) for line in lines if line.startswith(b"{")]
-        return found or self.read(within=within)
+        while self._poll.poll(max(0.0, within) * 1000):
+            read = os.read(self._fd, 65536)
+            if not read:
+                return None
+            *lines, self._rest = (self._rest + read).split(b"\n")
+            if found := [entry(line.decode("utf-8", "replace")) for line in lines if line.startswith(b"{")]:
+                return found
+        return []
 
 
 def _until_quiet(pipe: _Pipe, ended: Callable[[], bool]) -> Iterator[Entry]:
