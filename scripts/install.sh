@@ -1,0 +1,158 @@
+#!/usr/bin/env bash
+set -euo pipefail
+
+usage() {
+  cat <<'END'
+Usage: scripts/install.sh [--watch DIR]... [--exec CMD]
+
+Installs training-watch for this user, without root: a virtual environment of its own from this clone, the two
+programs training-watch and crystal in ~/.local/bin, the systemd user units; then runs the first training to its end.
+Run it again to upgrade. `training-watch uninstall` takes it all away.
+
+  --watch DIR   watch this folder, may be repeated (default: this clone's docs/)
+  --exec CMD    the training command (default: crystal train)
+
+Where no systemd user manager answers, as in a container, it trains once and says how to keep watching.
+Needs Python 3.11 or newer with venv. Exit codes: 0 done; else what `training-watch install` ended with.
+END
+}
+
+say() { printf '%s\n' "$*"; }
+fail() {
+  printf 'install.sh: %s\n' "$1" >&2
+  exit "${2:-1}"
+}
+
+options=()
+watching=0
+while (($#)); do
+  case $1 in
+    -h | --help) usage && exit ;;
+    --watch | --exec)
+      (($# > 1)) || fail "$1 needs a value; see --help" 2
+      if [[ $1 == --watch ]]; then watching=1; fi
+      options+=("$1" "$2")
+      shift 2
+      ;;
+    --watch=* | --exec=*)
+      if [[ $1 == --watch=* ]]; then watching=1; fi
+      options+=("$1")
+      shift
+      ;;
+    *) fail "unknown option $1; see --help" 2 ;;
+  esac
+done
+
+clone=$(dirname -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")")
+export HOME=${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}
+venv=${XDG_DATA_HOME:-$HOME/.local/share}/training-watch/venv
+bin=$HOME/.local/bin
+config=${TRAINING_WATCH_CONFIG:-${XDG_CONFIG_HOME:-$HOME/.config}/training-watch/config.toml}
+
+# An existing configuration says itself what to watch.
+if ((!watching)) && [[ ! -e $config ]]; then options+=(--watch "$clone/docs"); fi
+
+# ---- Python -------------------------------------------------------------------------------------
+
+find_python() {
+  local name
+  for name in python3 python3.14 python3.13 python3.12 python3.11; do
+    if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      command -v "$name"
+      return
+    fi
+  done
+  return 1
+}
+
+python=$(find_python) || fail "no Python 3.11 or newer here ($(python3 --version 2>&1 || true)): install one, for example: sudo apt install python3 python3-venv"
+"$python" -c 'import venv, ensurepip' 2>/dev/null ||
+  fail "$python can't make virtual environments: sudo apt install python3-venv (or your distribution's package of that kind)"
+
+# ---- the program --------------------------------------------------------------------------------
+
+# A Python that was upgraded underneath leaves an environment without its packages.
+if [[ -e $venv ]] && ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
+  [[ -e $venv/pyvenv.cfg || -e $venv/made-by-install.sh ]] || fail "$venv is in the way, and no virtual environment"
+  say "The virtual environment $venv is broken: making it anew"
+  rm -rf -- "$venv"
+fi
+if [[ ! -e $venv ]]; then
+  say "Making the virtual environment $venv"
+  "$python" -m venv "$venv" || {
+    rm -rf -- "$venv"
+    fail "no virtual environment could be made in $venv"
+  }
+fi
+# `training-watch uninstall` removes no environment without this file.
+: >"$venv/made-by-install.sh"
+
+say "Installing training-watch from $clone"
+# From within the clone: as an argument, pip would take some characters of its path for its own syntax.
+(cd -- "$clone" && "$venv/bin/python" -m pip --disable-pip-version-check install --quiet '.[crystal]') ||
+  fail "pip could not install it (see above); an environment half made is mended by running this again"
+
+link() { # NAME: a program of the environment into ~/.local/bin, unless somebody else's is there
+  local target=$venv/bin/$1 place=$bin/$1
+  if [[ -L $place && ($(readlink -- "$place") == "$target" || ! -e $place) ]]; then
+    ln -sfn -- "$target" "$place"
+  elif [[ -e $place ]]; then
+    say "$place isn't ours and stays; ours is $target"
+  else
+    ln -s -- "$target" "$place"
+  fi
+}
+mkdir -p -- "$bin"
+link training-watch
+link crystal
+
+# ---- the units, and the first training ----------------------------------------------------------
+
+# ssh, su and cron often leave it out; the manager's socket is there all the same.
+if [[ -z ${XDG_RUNTIME_DIR:-} && -d /run/user/$(id -u) ]]; then
+  XDG_RUNTIME_DIR=/run/user/$(id -u)
+  export XDG_RUNTIME_DIR
+fi
+managed=1
+if ! systemctl --user show --property=Version >/dev/null 2>&1; then
+  managed=0
+  say "No systemd user manager answers here: training without one"
+  if [[ ! -e $config ]]; then options+=(--launcher process); fi
+fi
+
+code=0
+"$venv/bin/training-watch" install --wait ${options[@]+"${options[@]}"} || code=$?
+((code == 0 || code == 75)) || fail "\`training-watch install\` ended with $code (see above)" "$code"
+
+# ---- what now -----------------------------------------------------------------------------------
+
+program=training-watch
+if [[ $(command -v training-watch || true) != "$bin/training-watch" || ! $bin/training-watch -ef $venv/bin/training-watch ]]; then
+  program=$venv/bin/training-watch
+  if [[ $bin/training-watch -ef $program ]]; then program=$bin/training-watch; fi
+fi
+say ""
+# The first two lines are what `status` knows; a program reads them, so that they are as short as they are true.
+"$venv/bin/training-watch" status --json 2>/dev/null | "$venv/bin/python" -I -c '
+import json, sys
+status = json.load(sys.stdin)
+daemon = "training-watch.service runs" if status["daemon"] else "nothing runs"
+print(daemon + "; folders:", ", ".join(path for job in status["jobs"].values() for path in job["paths"]))
+print("it waits for: " + "; ".join(job["line"] for job in status["jobs"].values()))
+' 2>/dev/null || say "$program status  tells what runs and what it waits for"
+if ((managed)); then
+  say "  $program status    what it waits for, until when, and because of which files"
+else
+  say "  $program run       keep watching: leave it running, in the foreground or under what supervises here"
+fi
+say "  $program trigger   train now (--force: inside the cooldown too)"
+if [[ $bin/crystal -ef $venv/bin/crystal ]] && ! grep -Eqs '^ *command *=' "$config"; then
+  say "  ${program%training-watch}crystal ask \"…\"        ask the trained model"
+else
+  say "  $program logs -f   follow the daemon and the training"
+fi
+case :$PATH: in
+  *":$bin:"*) ;;
+  *) say "($bin is not on your PATH: add  export PATH=\"\$HOME/.local/bin:\$PATH\"  to ~/.profile)" ;;
+esac
+exit "$code"
