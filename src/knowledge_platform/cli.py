@@ -146,7 +146,10 @@ Prints path:start-end for each passage, or "no good match". Exit codes: 0 asked
 @click.option("--lexical", is_flag=True, help="By words only; the present model is nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="answer_id and passages as JSON.")
 def ask(question: str, count: int, *, lexical: bool, as_json: bool) -> int:  # noqa: ARG001 - the model is lexical
-    """Print the passages that answer the question, each with its file and lines."""
+    """Print the passages that answer a question.
+
+    Each with its file and lines, its headings, and the lines that match best.
+    """
     from knowledge_platform import ask as asking  # noqa: PLC0415 - each command imports what it needs
 
     answer = asking.ask(_store(), question, count)
@@ -167,7 +170,10 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
 def status(*, as_json: bool) -> int:
-    """Show which release answers, whether a training runs, and how the last one ended."""
+    """Show what answers, and how training goes.
+
+    The release that answers, the training that runs, and how the last one ended.
+    """
     from knowledge_platform.infra import training_pid  # noqa: PLC0415
 
     store = _store()
@@ -209,7 +215,10 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
 def releases(*, as_json: bool) -> int:
-    """List the releases that are kept, newest first."""
+    """List the releases that are kept.
+
+    Newest first, with their marks: current, previous, pinned.
+    """
     store = _store()
     listed = [_release_json(store, release) for release in reversed(store.all())]
     if as_json:
@@ -231,9 +240,9 @@ Examples:
 )
 @click.argument("release", required=False)
 def rollback(release: str | None) -> int:
-    """Let an older release answer, and pin it: trainings don't undo it until `crystal unpin`.
+    """Let an older release answer, and pin it.
 
-    It doesn't wait for a training that is running.
+    Trainings don't undo it until `crystal unpin`. It doesn't wait for a training that is running.
     """
     target = _store().roll_back(release)
     click.echo(f"{target.id} answers, and is pinned: trainings don't replace it until crystal unpin")
@@ -247,7 +256,10 @@ Examples:
 """
 )
 def unpin() -> int:
-    """Let the newest release answer again, and further trainings deploy theirs."""
+    """Let the newest release answer again.
+
+    Further trainings deploy theirs.
+    """
     newest = _store().unpin()
     click.echo(f"{newest.id} answers, nothing is pinned" if newest else "nothing was pinned")
     return 0
@@ -292,7 +304,11 @@ def _progress(clock: Clock) -> "Progress":
     from knowledge_platform.progress import Bars, Lines, Progress  # noqa: PLC0415
     from knowledge_platform.status import status_file  # noqa: PLC0415
 
-    view = Bars(sys.stderr) if sys.stderr.isatty() else Lines(sys.stderr, clock)
+    view = (
+        Bars(sys.stderr)
+        if sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        else Lines(sys.stderr, clock)
+    )
     return Progress(view, status_file(os.environ, clock=clock, warn=view.note), clock)
 
 

@@ -205,9 +205,9 @@ class Store:
             pinned, current = self.pinned(), self.current()
             if pinned is not None and any(release.id == pinned for release in self.all()):
                 self.swap(Release(self.releases / pinned))
-            elif pinned is None:
+            elif pinned is None and current is not None:
                 for release in self.all():
-                    if current is None or release.id > current.id:
+                    if release.id > current.id:
                         self._remove(release)
                         done.append(f"removed release {release.id}: its deployment was interrupted")
         return done

@@ -67,7 +67,11 @@ def opened(release: Release) -> sqlite3.Connection:
     """
     try:
         database = sqlite3.connect(address(release.folder / "chunks.sqlite"), uri=True, isolation_level=None)
-        database.execute("SELECT 1 FROM chunks LIMIT 1")
+        try:
+            database.execute("SELECT 1 FROM chunks LIMIT 1")
+        except sqlite3.Error:
+            database.close()
+            raise
     except sqlite3.Error as error:
         raise CrystalError(
             f"release {release.id} can't be read: {error}. Go back with: crystal rollback"

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 MURDER = Path(__file__).with_name("murder.py")
 
 
-def murder(crystal: "Crystal", *words: str) -> int:
+def murder(crystal: "Crystal", *words: str, number: str = "SIGKILL") -> int:
     done = subprocess.run(
-        [sys.executable, MURDER, crystal.folder, "journal rotates", *words],
+        [sys.executable, MURDER, number, crystal.folder, "journal rotates", *words],
         env=crystal.environment(), text=True, capture_output=True, check=False, timeout=250,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
@@ -32,6 +32,11 @@ def test_a_training_killed_at_any_point_leaves_the_model_answering(trained: "Cry
 
 def test_a_first_training_killed_at_any_point_leaves_no_model_or_a_whole_one(crystal: "Crystal") -> None:
     assert murder(crystal, "train", "--full") >= 90
+
+
+def test_a_training_asked_to_stop_at_any_point_answers_and_leaves_nothing_behind(trained: "Crystal") -> None:
+    assert murder(trained, "train", "--full", number="SIGTERM") >= 90
+    assert trained.current().id == trained.store.all()[-1].id
 
 
 def test_a_rollback_killed_at_any_point_leaves_the_model_answering(trained: "Crystal") -> None:
