@@ -301,13 +301,17 @@ def _regex(glob: bytes) -> re.Pattern[bytes] | None:
         raw = re.sub(rb"\(\?P<\w+>", b"(?:", raw).replace(b"[^", b"[^/")  # "/" is never in a bracket
         if not raw.startswith(b"^"):
             raw = b".+"  # pathspec's short form for what matches everything
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # "[[": in a glob, that is what it says
-            return re.compile(raw, re.DOTALL)
+        return _compiled(raw)
     except (ValueError, re.error):
         return None
 
 
 def _either(rules: Iterable[Rule]) -> re.Pattern[bytes] | None:
     parts = [b"(?:" + rule.regex.pattern + b")" for rule in rules]
-    return re.compile(b"|".join(parts), re.DOTALL) if parts else None
+    return _compiled(b"|".join(parts)) if parts else None
+
+
+def _compiled(regex: bytes) -> re.Pattern[bytes]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # "[[" in a glob means what it says
+        return re.compile(regex, re.DOTALL)  # a name may hold a newline
