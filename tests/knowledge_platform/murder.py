@@ -70,6 +70,10 @@ def main() -> None:
             assert not deployed, f"the model is gone after point {point}"
         if number != signal.SIGKILL and store.releases.is_dir():
             assert not left_behind(store), f"left behind at point {point}: {left_behind(store)}"
+        if words[0] in ("rollback", "unpin"):
+            # Else the next training would take the newer releases for ones that were never deployed.
+            kept = store.pinned() is not None or store.answering().id == store.all()[-1].id
+            assert kept, f"rolled back without a pin after point {point}"
         point += 1
     assert ask(store, question, 3).passages
     print(point)

@@ -163,6 +163,37 @@ def test_a_reader_during_swaps_always_gets_an_answer(trained: "Crystal") -> None
     assert set(answers) == {first.id, second.id}
 
 
+def test_a_release_that_is_pruned_while_it_is_opened_is_asked_no_more(trained: "Crystal") -> None:
+    looks = [Release(trained.store.releases / "20000101T000000Z-00000000"), trained.current()]
+
+    class Late(Store):
+        """A store whose link is looked at just before five trainings end."""
+
+        def answering(self) -> Release:
+            return looks.pop(0)
+
+    assert ask(Late(trained.folder), "where is the journal?", 3).passages
+    assert looks == []
+
+
+def test_a_lost_link_costs_no_release(trained: "Crystal") -> None:
+    first = trained.current().id
+    (trained.folder / "current").unlink()
+    second = trained.train()["release"]
+    assert [release.id for release in trained.store.all()] == [first, second]
+    assert trained.current().id == second
+
+
+def test_a_release_whose_deployment_was_interrupted_is_cleared_up(trained: "Crystal") -> None:
+    first = trained.current()
+    orphan = trained.store.releases / "29990101T000000Z-00000000"
+    orphan.mkdir()
+    for file in first.folder.iterdir():
+        (orphan / file.name).write_bytes(file.read_bytes())
+    assert "its deployment was interrupted" in trained.run("train").stderr
+    assert [release.id for release in trained.store.all()] == [first.id]
+
+
 def test_a_release_that_does_not_answer_is_taken_back(trained: "Crystal") -> None:
     before = trained.current().id
     staging = trained.store.releases / ".staging-broken"
