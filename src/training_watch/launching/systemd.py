@@ -13,7 +13,6 @@ Facts that shape this, measured on systemd 252 and 257:
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from typing import IO
 
 from training_watch import clock
 from training_watch.launching import LaunchError, NotStarted, NoUnit, Started, UnitState, journalctl
+from training_watch.launching.exits import exit_status
 from training_watch.launching.systemctl import (
     environment,
     first_line,
@@ -65,26 +65,6 @@ def unit_state(shown: Mapping[str, str], *, job: str = "") -> UnitState:
         result=shown["Result"] if shown["InvocationID"] else "",
         status=exit_status(shown["ExecMainCode"], shown["ExecMainStatus"]),
     )
-
-
-def exit_status(code: str, status: str) -> str:
-    """ExecMainCode= and ExecMainStatus= as $EXIT_STATUS has them (systemd.exec(5)).
-
-    The code is waitid(2)'s si_code: 1 exited, 2 killed, 3 dumped; 0 where the program never ran.
-    """
-    if code == "1":
-        return status
-    if code in {"2", "3"} and status.isdecimal():
-        return signal_name(int(status))
-    return ""
-
-
-def signal_name(number: int) -> str:
-    """TERM for 15; the number where it has no name."""
-    try:
-        return signal.Signals(number).name.removeprefix("SIG")
-    except ValueError:
-        return str(number)
 
 
 def job_type(listed: str, job: str) -> str:
