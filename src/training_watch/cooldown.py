@@ -38,21 +38,23 @@ def since(then: Moment, now: Moment) -> float:
 def _elapsed(marker: Marker, now: Moment) -> float:
     if marker.boot_id is not None and marker.elapsed is not None:
         return _passed(marker.boot_id, marker.elapsed, marker.ended, now)
-    by_calendar = (now.calendar - marker.ended).total_seconds()
-    if by_calendar >= 0:
-        return by_calendar
-    # A time from the future and nothing else in the file: its own modification time decides.
-    return _bounded((now.calendar - marker.written).total_seconds(), now)
+    # Nothing ends after it was written down: a time from the future gives way to the file's own.
+    return _by_calendar(min(marker.ended, marker.written), now)
 
 
 def _passed(boot_id: str, elapsed: float, calendar: datetime, now: Moment) -> float:
-    if boot_id == now.boot_id and elapsed <= now.elapsed:
+    if boot_id != now.boot_id:
+        # It was before this boot, so at least the time since boot has passed, whatever the clock says.
+        # That bounds the wait: once the machine has been up for a cooldown, the cooldown is over, and
+        # a clock that was set back doesn't begin it again when it comes by that time once more.
+        return max((now.calendar - calendar).total_seconds(), now.elapsed)
+    if 0 <= elapsed <= now.elapsed:
         return now.elapsed - elapsed
-    return _bounded((now.calendar - calendar).total_seconds(), now)
+    return _by_calendar(calendar, now)
 
 
-def _bounded(by_calendar: float, now: Moment) -> float:
-    # From the future by the calendar: the clock was set back since. What is left to know is that it
-    # was written before this boot, so at least the time since boot has passed. That also bounds the
-    # wait: once the machine has been up for a cooldown, the cooldown is over.
-    return by_calendar if by_calendar >= 0 else now.elapsed
+def _by_calendar(then: datetime, now: Moment) -> float:
+    # From the future by the calendar: the clock was set back since, and the time since boot is all
+    # that is left to count.
+    passed = (now.calendar - then).total_seconds()
+    return passed if passed >= 0 else now.elapsed
