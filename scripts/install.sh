@@ -121,7 +121,8 @@ if ! systemctl --user show --property=Version >/dev/null 2>&1; then
 fi
 
 code=0
-"$venv/bin/training-watch" install --wait ${options[@]+"${options[@]}"} || code=$?
+# Not by bin/training-watch: in a home with a quote or a dollar sign, pip's own scripts don't start.
+"$venv/bin/python" -I -m training_watch install --wait ${options[@]+"${options[@]}"} || code=$?
 ((code == 0 || code == 75)) || fail "\`training-watch install\` ended with $code (see above)" "$code"
 
 # ---- what now -----------------------------------------------------------------------------------
@@ -133,7 +134,7 @@ if [[ $(command -v training-watch || true) != "$bin/training-watch" || ! $bin/tr
 fi
 say ""
 # The first two lines are what `status` knows; a program reads them, so that they are as short as they are true.
-"$venv/bin/training-watch" status --json 2>/dev/null | "$venv/bin/python" -I -c '
+"$venv/bin/python" -I -m training_watch status --json 2>/dev/null | "$venv/bin/python" -I -c '
 import json, sys
 status = json.load(sys.stdin)
 daemon = "training-watch.service runs" if status["daemon"] else "nothing runs"
@@ -147,7 +148,7 @@ else
 fi
 say "  $program trigger   train now (--force: inside the cooldown too)"
 if [[ $bin/crystal -ef $venv/bin/crystal ]] && ! grep -Eqs '^ *command *=' "$config"; then
-  say "  ${program%training-watch}crystal ask \"…\"        ask the trained model"
+  say "  ${program%training-watch}crystal ask \"…\"         ask the trained model"
 else
   say "  $program logs -f   follow the daemon and the training"
 fi

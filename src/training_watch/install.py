@@ -259,12 +259,9 @@ def _journal(unit: str) -> list[str]:
 
 def _linger(say: Say) -> None:
     """Without lingering, a user's units end with the last session. Some systems don't let one turn it on."""
+    name = _user()
     try:
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        name = str(os.getuid())
-    try:
-        if _run(["loginctl", "show-user", name, "--property=Linger", "--value"]).stdout.strip() == "yes":
+        if _lingers(name):
             return
         done = _run(["loginctl", "--no-ask-password", "enable-linger"])
         why = _last_line(done.stderr) if done.returncode != 0 else None
@@ -277,6 +274,17 @@ def _linger(say: Say) -> None:
             f"Lingering is off, and can't be turned on from here ({why}): the daemon runs only while you are "
             f"logged in. An administrator can: sudo loginctl enable-linger {name}"
         )
+
+
+def _lingers(name: str) -> bool:
+    return _run(["loginctl", "show-user", name, "--property=Linger", "--value"]).stdout.strip() == "yes"
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 # ---- the configuration ------------------------------------------------------------------------
@@ -666,6 +674,9 @@ def uninstall(*, purge: bool, config_path: Path, watcher_unit: str, say: Say) ->
         say(
             f"Left in place: {config_path}, {places.state_folder()}, {places.cache_folder()} (--purge takes them)"
         )
+    with suppress(OSError, subprocess.TimeoutExpired):
+        if _lingers(_user()):
+            say("Lingering stays on, as other units may need it: loginctl disable-linger turns it off")
     if _store().exists():
         say(f"The model is kept: {_store()} (rm -r it if you don't want it)")
     _remove_program(say)
