@@ -225,18 +225,21 @@ def supervise(
     alive: Callable[[str], None],
     log: Path | None = None,
     lock: Path | None = None,
+    alive_every: float = ALIVE_EVERY,
+    stops_within: float = STOPS_WITHIN,
 ) -> int:
     """Run the command once, as the unit would; returns its exit status, 128 + N for signal N.
 
-    `begin` is told the invocation, `mark` that and how it ended (result, code, status), `alive` every
-    5 minutes in between. From the beginning of the run all output of this process goes to the log.
+    `begin` is told the invocation, `mark` that and how it ended (result, code, status), `alive` the
+    invocation every so many seconds in between. SIGTERM, SIGINT and SIGHUP are passed on to the
+    training; what still runs `stops_within` seconds later is killed. From the beginning of the run all output of this process goes to the log.
     Where another supervisor runs the unit, nothing happens and BUSY is returned. Raises LaunchError.
     """
     path = lock or run_file(unit)
     try:
         with _caught() as signals, files.lock(path, within=_PROBED_WITHIN, pause=clock.pause) as fd:
-            run = _Run(unit, list(command), fd, log or log_file(unit), signals, alive)
-            return run.whole(begin, mark)
+            duties = _Duties(begin, mark, alive, alive_every, stops_within)
+            return _Run(unit, list(command), duties, signals, fd, log or log_file(unit)).whole()
     except files.Busy:
         print(f"{unit} is running already", file=sys.stderr)
         return BUSY
@@ -271,23 +274,28 @@ def _caught() -> Iterator[_Signals]:
         os.close(writing)
 
 
+@dataclass(frozen=True, slots=True)
+class _Duties:
+    """What supervise() was asked to do beside running the command."""
+
+    begin: Callable[[str], None]
+    mark: Callable[[str, str, str, str], None]
+    alive: Callable[[str], None]
+    alive_every: float
+    stops_within: float
+
+
 class _Run:
     """One run, from its name to its record."""
 
     def __init__(
-        self,
-        unit: str,
-        command: list[str],
-        fd: int,
-        log: Path,
-        signals: _Signals,
-        alive: Callable[[str], None],
+        self, unit: str, command: list[str], duties: _Duties, signals: _Signals, fd: int, log: Path
     ) -> None:
         self._unit = unit
         self._command = command
-        self._fd = fd
+        self._duties = duties
         self._signals = signals
-        self._alive = alive
+        self._fd = fd
         at = clock.calendar()
         began = at.isoformat(timespec="seconds")
         self._record = Record(invocation=uuid.uuid4().hex, pid=os.getpid(), began=began)
@@ -297,28 +305,28 @@ class _Run:
         for stream in (1, 2):
             os.dup2(self._log, stream)
 
-    def whole(self, begin: Callable[[str], None], mark: Callable[[str, str, str, str], None]) -> int:
+    def whole(self) -> int:
         name = self._record.invocation
-        environment = self._prepared(begin)
+        environment = self._prepared()
         # Where ExecStartPre= fails, code and status are empty.
         how, returncode = ("exit-code", "", ""), 1
         if environment is not None:
             returncode, late = self._ran(environment)
             how = ending(returncode, late=late)
         runlog.say_end(self._log, name, how)
-        marked = self._isolated(lambda: mark(name, *how))
+        marked = self._isolated(lambda: self._duties.mark(name, *how))
         _write_record(self._fd, replace(self._record, result=how[0], status=how[2]))
         if not marked:
             return returncode or 1
         return returncode if returncode >= 0 else 128 - returncode
 
-    def _prepared(self, begin: Callable[[str], None]) -> dict[str, str] | None:
+    def _prepared(self) -> dict[str, str] | None:
         """The training's environment, once the run's beginning is recorded; None where that failed."""
         found: dict[str, str] = {}
 
         def prepare() -> None:
             found.update(self._environment())
-            begin(self._record.invocation)
+            self._duties.begin(self._record.invocation)
 
         return found if self._isolated(prepare) else None
 
@@ -384,7 +392,7 @@ class _Run:
         poll = select.poll()
         poll.register(end, select.POLLIN)
         poll.register(self._signals.fd, select.POLLIN)
-        alive_at, kill_at, late = clock.elapsed() + ALIVE_EVERY, float("inf"), False
+        alive_at, kill_at, late = clock.elapsed() + self._duties.alive_every, float("inf"), False
         while True:
             ready = {fd for fd, _ in poll.poll(max(0.0, min(alive_at, kill_at) - clock.elapsed()) * 1000)}
             if end in ready:
@@ -393,12 +401,12 @@ class _Run:
                 # By its descriptor: Popen.send_signal could reap the leash, and free its number.
                 with suppress(ProcessLookupError):
                     signal.pidfd_send_signal(end, number)
-                kill_at = min(kill_at, clock.elapsed() + STOPS_WITHIN)
+                kill_at = min(kill_at, clock.elapsed() + self._duties.stops_within)
                 self._record = replace(self._record, stopping=True)
                 _write_record(self._fd, self._record)
             if clock.elapsed() >= kill_at:
                 os.killpg(child.pid, signal.SIGKILL)
                 kill_at, late = float("inf"), True
             if clock.elapsed() >= alive_at:
-                self._isolated(lambda: self._alive(self._record.invocation))
-                alive_at = clock.elapsed() + ALIVE_EVERY
+                self._isolated(lambda: self._duties.alive(self._record.invocation))
+                alive_at = clock.elapsed() + self._duties.alive_every
