@@ -136,9 +136,10 @@ class Walk:
     def _vanished(self, path: bytes, row: Row | None) -> Steps:
         if row is not None and row.digest is not None:
             yield from self._gone(path)
+        elif any(True for _ in self._rows.known_below(path)):
+            yield from self._gone_below(path)
         elif self._running and not self._ignore.ignored(path, is_folder=False):
             self._batch.fleeting.append(path)
-        yield from self._gone_below(path)
 
     def _fleeting(self, folder: bytes, names: set[bytes]) -> Steps:
         """Names that came and went while a run was active: it may have read them."""

@@ -290,6 +290,7 @@ def _regex(glob: bytes) -> re.Pattern[bytes] | None:
         return None
     for name, members in CLASSES.items():
         glob = glob.replace(name, members)
+    glob = re.sub(rb"\*{3,}", b"**", glob)  # to git, more stars are no more than two (wildmatch.c)
     # "/**" at the end means all that is inside; pathspec's answer to it covers the folder itself.
     # In front and behind "/" keep pathspec from reading "#", "!" and a last byte that is a space in
     # Latin 1, such as in "à", as something special.

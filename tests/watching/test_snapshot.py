@@ -1,0 +1,400 @@
+"""What is owed after what happened: nothing is lost, and nothing is trained for nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from training_watch.events import Moment
+from training_watch.watching import Snapshot, Touched
+from training_watch.watching.content import UNSETTLED, Content, Pace, content
+from training_watch.watching.rows import Batch, Rows
+from training_watch.watching.snapshot import PENDING
+from watching.tree import Tree, everything, exhausted
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Tree]:
+    tree = Tree(tmp_path)
+    for name in ("a.md", "b.md", "sub/c.md"):
+        tree.write(name, f"text of {name}")
+    tree.train()
+    yield tree
+    tree.close()
+
+
+# ---- runs ---------------------------------------------------------------------------------------
+
+
+def test_at_first_everything_is_owed(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    assert tree.snapshot.pending() is None
+    for number in range(7):
+        tree.write(f"{number}.md")
+    assert tree.see_all().news == 7
+    pending = tree.snapshot.pending()
+    assert pending is not None
+    assert pending.count == 7
+    assert [os.path.basename(path) for path in pending.sample] == [b"%d.md" % n for n in range(5)]
+    tree.train()
+    tree.close()
+
+
+def test_a_failed_run_leaves_all_owed_under_the_same_name(tree: Tree) -> None:
+    tree.write("a.md", "new")
+    tree.see()
+    before = tree.snapshot.pending()
+    tree.begin()
+    tree.snapshot.fail()
+    assert tree.snapshot.pending() == before
+
+
+def test_content_has_a_name_that_is_the_same_only_for_the_same_content(tree: Tree) -> None:
+    names = []
+    for text in ("new", "newer", "new"):
+        tree.write("a.md", text)
+        tree.see()
+        pending = tree.snapshot.pending()
+        assert pending is not None
+        names.append(pending.content)
+    assert names[0] == names[2] != names[1]
+    (tree.root / "a.md").unlink()
+    tree.see()
+    pending = tree.snapshot.pending()
+    assert pending is not None
+    assert pending.content not in names
+
+
+def test_a_change_during_a_run_is_kept(tree: Tree) -> None:
+    tree.begin()
+    tree.write("a.md", "new")
+    tree.see(running=True)
+    tree.snapshot.succeed()
+    assert tree.pending() == {"a.md"}
+    tree.train()
+
+
+def test_a_change_and_back_during_a_run_is_kept(tree: Tree) -> None:
+    tree.begin()
+    tree.write("a.md", "new")
+    tree.see(running=True)
+    tree.write("a.md", "text of a.md")
+    tree.see(running=True)
+    tree.snapshot.succeed()
+    assert tree.pending() == {"a.md"}
+    tree.train()
+
+
+def test_a_change_and_back_between_two_looks_during_a_run_is_kept(tree: Tree) -> None:
+    tree.begin()
+    tree.write("a.md", "new")
+    tree.write("a.md", "text of a.md")
+    tree.see(running=True)
+    tree.snapshot.succeed()
+    assert tree.pending() == {"a.md"}
+
+
+def test_a_change_and_back_during_a_run_that_failed_leaves_what_it_was(tree: Tree) -> None:
+    tree.begin()
+    tree.write("a.md", "new")
+    tree.see(running=True)
+    tree.write("a.md", "text of a.md")
+    tree.see(running=True)
+    tree.snapshot.fail()
+    assert tree.pending() == set()
+
+
+def test_a_file_that_existed_only_during_a_run_is_owed(tree: Tree) -> None:
+    tree.begin()
+    tree.write("x.md").unlink()
+    tree.write("new/y.md")
+    tree.see(running=True)
+    shutil.rmtree(tree.root / "new")
+    tree.see(running=True)
+    tree.snapshot.succeed()
+    assert tree.pending() == {"x.md", "new/y.md"}
+    tree.train()
+    assert set(tree.known()) == {os.fsencode(tree.root / name) for name in ("a.md", "b.md", "sub/c.md")}
+
+
+def test_a_file_that_came_and_went_with_everything_hinted_is_owed(tree: Tree) -> None:
+    tree.begin()
+    tree.write("x.md").unlink()
+    tree.touched.all("a test says so")
+    tree.see(running=True)
+    tree.snapshot.succeed()
+    assert tree.pending() == {"x.md"}
+
+
+def test_an_ignored_file_that_existed_only_during_a_run_is_not_owed(tree: Tree) -> None:
+    tree.begin()
+    tree.write("x.swp").unlink()
+    tree.see(running=True)
+    tree.snapshot.succeed()
+    assert tree.pending() == set()
+
+
+def test_a_file_that_existed_only_between_runs_is_not_owed(tree: Tree) -> None:
+    tree.write("x.md")
+    tree.see()
+    assert tree.pending() == {"x.md"}
+    (tree.root / "x.md").unlink()
+    tree.see()
+    assert tree.pending() == set()
+
+
+def test_a_file_deleted_before_a_run_and_back_for_a_moment_during_it_is_owed(tree: Tree) -> None:
+    (tree.root / "a.md").unlink()
+    tree.begin()
+    tree.write("a.md").unlink()
+    tree.see(running=True)
+    tree.snapshot.succeed()
+    assert tree.pending() == {"a.md"}
+
+
+def test_a_deletion_during_a_run_is_kept(tree: Tree) -> None:
+    tree.begin()
+    (tree.root / "a.md").unlink()
+    tree.see(running=True)
+    tree.snapshot.succeed()
+    assert tree.pending() == {"a.md"}
+    tree.train()
+    assert tree.pending() == set()
+
+
+def test_a_change_before_a_run_is_trained_and_one_during_it_is_its_own(tree: Tree) -> None:
+    tree.write("b.md", "new")
+    tree.begin()
+    tree.write("a.md", "new")
+    tree.see(running=True)
+    tree.snapshot.succeed()
+    pending = tree.snapshot.pending()
+    assert pending is not None
+    assert pending.own
+    assert tree.pending() == {"a.md"}
+    tree.write("sub/c.md", "by a person")
+    tree.see()
+    pending = tree.snapshot.pending()
+    assert pending is not None
+    assert not pending.own
+
+
+def test_own_is_forgotten_by_a_run_that_stirs_nothing(tree: Tree) -> None:
+    tree.begin()
+    tree.write("a.md", "new")
+    tree.see(running=True)
+    tree.snapshot.fail()
+    pending = tree.snapshot.pending()
+    assert pending is not None
+    assert pending.own
+    tree.begin()
+    tree.snapshot.fail()
+    pending = tree.snapshot.pending()
+    assert pending is not None
+    assert not pending.own
+
+
+def test_another_process_may_begin_a_run_before_a_comparison_is_written(tree: Tree) -> None:
+    path = os.fsencode(tree.write("a.md", "new"))
+    seen = exhausted_content(path)
+    other = Snapshot(tree.connection, "docs", tree.roots, tree.ignore)
+    exhausted(other.compare(everything(), tree.moment(), running=False))
+    other.begin()
+    Rows(tree.connection, "docs").write(Batch(puts=[(path, seen, False)]), tree.moment())
+    other.succeed()
+    assert tree.pending() == set()
+
+
+def exhausted_content(path: bytes) -> Content:
+    steps = content(path, Pace())
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: Content = end.value
+            return found
+
+
+# ---- absence ------------------------------------------------------------------------------------
+
+
+def test_what_is_on_an_absent_root_while_a_run_succeeds_was_not_trained(tree: Tree) -> None:
+    away = tree.root.with_name("away")
+    tree.root.rename(away)
+    tree.begin()
+    tree.snapshot.succeed()
+    assert tree.snapshot.pending() is None
+    away.rename(tree.root)
+    tree.see_all()
+    assert tree.pending() == {"a.md", "b.md", "sub/c.md"}
+
+
+def test_a_root_that_goes_in_the_middle_of_a_comparison_is_absent(tree: Tree) -> None:
+    for number in range(2000):
+        tree.write(f"many/{number % 10}/{number}.md")
+    tree.train()
+    steps = tree.snapshot.compare(everything(), tree.moment(), running=False)
+    next(steps)
+    tree.root.rename(tree.root.with_name("away"))
+    found = exhausted(steps)
+    assert found.absent == tuple(tree.roots)
+    assert found.news == 0
+    tree.root.with_name("away").rename(tree.root)
+    assert tree.see_all().news == 0
+    assert tree.pending() == set()
+
+
+def test_what_is_below_no_root_any_more_is_forgotten(tree: Tree) -> None:
+    inner = [os.fsencode(tree.root / "sub")]
+    other = Snapshot(tree.connection, "docs", inner, tree.ignore)
+    tree.write("a.md", "changed")
+    exhausted(other.compare(everything(), tree.moment(), running=False))
+    assert other.pending() is None
+    assert set(tree.known()) == {os.fsencode(tree.root / "sub/c.md")}
+
+
+def test_jobs_do_not_see_each_other_s_rows(tree: Tree) -> None:
+    other = Snapshot(tree.connection, "other", tree.roots, tree.ignore)
+    assert exhausted(other.compare(everything(), tree.moment(), running=False)).news == 3
+    other.begin()
+    assert other.pending() is not None
+    assert tree.snapshot.pending() is None
+
+
+# ---- stamps -------------------------------------------------------------------------------------
+
+
+def test_a_file_written_a_moment_ago_is_read_again_whatever_its_stamp_says(tree: Tree) -> None:
+    path = tree.write("a.md", "one")
+    now = Moment("boot", tree.at, datetime.now(UTC))
+    hinted = Touched()
+    hinted.name(os.fsencode(tree.root), b"a.md")
+    exhausted(tree.snapshot.compare(hinted, now, running=False))
+    # What a second write in the same tick would look like: other text under the stamp that is known.
+    path.write_text("two")
+    found = path.stat()
+    tree.connection.execute(
+        "UPDATE files SET mtime_ns = ?, ctime_ns = ? WHERE path = ?",
+        (found.st_mtime_ns, found.st_ctime_ns, os.fsencode(path)),
+    )
+    assert exhausted(tree.snapshot.compare(Touched(), tree.moment(), running=False)).news == 1
+    assert not tree.connection.execute("SELECT path FROM files WHERE racy").fetchall()
+
+
+def test_an_old_file_is_not_read_again(tree: Tree) -> None:
+    path = tree.root / "a.md"
+    tree.connection.execute("UPDATE files SET digest = x'aa' WHERE path = ?", (os.fsencode(path),))
+    tree.see_all()
+    assert tree.known()[os.fsencode(path)] == b"\xaa"
+
+
+def test_a_file_that_changes_while_it_is_read_is_owed_until_it_is_read_in_peace(tree: Tree) -> None:
+    path = tree.write("big.md", b"x" * (12 << 20))
+    steps = tree.snapshot.compare(everything(), tree.moment(), running=False)
+    for text in range(1000):
+        try:
+            next(steps)
+        except StopIteration:
+            break
+        with path.open("ab") as file:
+            file.write(b"%d" % text)
+    assert tree.known()[os.fsencode(path)] == UNSETTLED
+    tree.snapshot.begin()
+    tree.snapshot.succeed()
+    assert tree.pending() == {"big.md"}
+    tree.train()
+    assert len(tree.known()[os.fsencode(path)]) == 20
+
+
+def test_a_date_beyond_all_reason_is_a_date(tree: Tree) -> None:
+    path = tree.write("a.md", "new")
+    try:
+        os.utime(path, (250_000_000_000, 250_000_000_000))
+    except OSError:
+        pytest.skip("this file system has no such dates")
+    tree.see()
+    assert tree.pending() == {"a.md"}
+
+
+# ---- steps --------------------------------------------------------------------------------------
+
+
+def test_a_comparison_does_its_work_in_steps_and_holds_nothing_between_them(tree: Tree) -> None:
+    for number in range(3000):
+        tree.write(f"many/{number}.md")
+    tree.write("big.md", b"x" * (20 << 20))
+    steps = tree.snapshot.compare(everything(), tree.moment(), running=False)
+    count = 0
+    for _ in steps:
+        count += 1
+        assert not tree.connection.in_transaction
+    assert count >= 3000 // 500 + 20 // 4
+    assert tree.see_all().files == 3004
+
+
+def test_an_abandoned_comparison_is_made_up_for_by_the_next(tree: Tree) -> None:
+    for number in range(3000):
+        tree.write(f"many/{number}.md")
+    steps = tree.snapshot.compare(everything(), tree.moment(), running=False)
+    next(steps)
+    steps.close()
+    tree.see_all()
+    assert len(tree.pending()) == 3000
+
+
+def test_what_is_pending_is_found_without_reading_the_rest(tree: Tree) -> None:
+    plan = [row[3] for row in tree.connection.execute("EXPLAIN QUERY PLAN " + PENDING, ("docs",))]
+    assert plan == ["SEARCH files USING INDEX files_pending (job=?)"]
+
+
+def test_a_hint_is_looked_at_without_reading_the_rest(tree: Tree) -> None:
+    tree.write("a.md", "new")
+    tree.hear()
+    statements: list[str] = []
+    tree.connection.set_trace_callback(statements.append)
+    tree.see()
+    tree.connection.set_trace_callback(None)
+    for statement in statements:
+        if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+            plan = [row[3] for row in tree.connection.execute("EXPLAIN QUERY PLAN " + statement)]
+            assert not any(step.startswith("SCAN") or step.endswith("(job=?)") for step in plan), statement
+
+
+# ---- news ---------------------------------------------------------------------------------------
+
+
+def test_the_moment_of_the_last_news_is_remembered(tree: Tree) -> None:
+    tree.at += 100
+    tree.write("a.md", "new")
+    tree.see()
+    noticed = tree.snapshot.noticed()
+    assert noticed is not None
+    assert noticed.elapsed == tree.at
+    tree.at += 100
+    os.utime(tree.root / "a.md")
+    tree.see()
+    assert tree.snapshot.noticed() == noticed
+    later = Moment("other boot", 1.5, datetime.now(UTC) + timedelta(days=1))
+    tree.snapshot.notice(later)
+    assert tree.snapshot.noticed() == later
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read_is_counted_and_kept(tree: Tree) -> None:
+    (tree.root / "sub").chmod(0)
+    (tree.root / "a.md").chmod(0)
+    try:
+        found = tree.see()
+        assert found.unreadable == 2
+        assert tree.pending() == {"a.md"}
+        assert tree.see_all().unreadable == 2
+    finally:
+        (tree.root / "sub").chmod(0o755)
+    (tree.root / "a.md").chmod(0o644)
+    assert tree.see().unreadable == 0
+    assert tree.pending() == set()
