@@ -16,7 +16,9 @@ from training_watch.launching.variables import variables
         pytest.param(
             "# A=1\n; B=2\n\nC=3\nnonsense\n", {"C": "3"}, id="comments and other lines are passed over"
         ),
-        pytest.param("# one \\\nA=1\nB=2", {"B": "2"}, id="a backslash continues a comment"),
+        pytest.param("# one \\\nA=1\nB=2", {"A": "1", "B": "2"}, id="a backslash doesn't continue a comment"),
+        pytest.param("A=b\\ ", {"A": "b "}, id="a blank at the end is kept by a backslash"),
+        pytest.param("A=b\\", {"A": "b"}, id="a backslash at the very end is nothing"),
         pytest.param("A=b # c", {"A": "b # c"}, id="a number sign later in a line is no comment"),
         pytest.param("A='b \\ \"c\" '", {"A": 'b \\ "c" '}, id="single quotes are literal"),
         pytest.param(r'A="b \"c\" \$d \\ \n"', {"A": r'b "c" $d \ \n'}, id="double quotes know four escapes"),

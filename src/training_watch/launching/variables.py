@@ -3,7 +3,8 @@ r"""An EnvironmentFile= as systemd reads it, for launcher "process".
 The syntax of systemd.exec(5): NAME=VALUE, one a line; lines that begin with # or ; are comments, lines
 that are no assignment are passed over; '…' is literal, "…" knows the escapes \" \\ \` \$; both may
 span lines; elsewhere a backslash takes the next character as it is, and joins lines at their end.
-Nothing is expanded.
+Nothing is expanded. Compared with what 252 and 257 make of the same text; 252 also lets a backslash
+continue a comment.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ import re
 
 _LINE = re.compile(
     r"""^[ \t]*(?:
-      [#;](?:\\.|[^\\\n])*                                       # a comment; a backslash continues it too
+      [#;].*?$
     | (?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*
       (?P<quoted>(?:(?:'[^']*'|"(?:\\.|[^"\\])*")[ \t]*)*)
-      (?P<plain>(?:\\.|[^\\\n])*)
+      (?P<plain>(?:\\.|[^\\\n])*?)[ \t\r]*(?:$|\\\Z)
     )""",
     re.MULTILINE | re.DOTALL | re.VERBOSE,
 )
@@ -36,4 +37,4 @@ def _unquoted(text: str) -> str:
 
 
 def _unescaped(text: str) -> str:
-    return re.sub(r"(?s)\\(.)", lambda match: "" if match[1] == "\n" else match[1], text.rstrip(" \t\r"))
+    return re.sub(r"(?s)\\(.)", lambda match: "" if match[1] == "\n" else match[1], text)
