@@ -43,6 +43,7 @@ class Tree:
         patterns: Sequence[str] = (),
         gitignore: bool = True,
         make: bool = True,
+        mode: Literal["auto", "inotify", "poll"] | None = None,
     ) -> None:
         self.root = place / "docs"
         if make:
@@ -58,7 +59,7 @@ class Tree:
         self.watcher = Watcher(
             self.roots,
             self.ignore,
-            mode="inotify" if backend == "inotify" else "poll",
+            mode=mode or backend,
             poll_interval=INTERVAL,
             rescan_interval=10 * INTERVAL,
             say=lambda level, message: self.said.append((level, message)),

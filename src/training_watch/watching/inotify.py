@@ -154,7 +154,7 @@ class Inotify:
             # Watches follow the inode: left alone they would speak of a place outside, or by an old name.
             self._disarm(path)
         elif mask & ATTRIB:
-            readable = os.access(path, os.R_OK | os.X_OK)
+            readable = os.access(path, os.R_OK | os.X_OK, effective_ids=True)
             if readable and path in self._watches:
                 return  # a touch
             self._arm(path)

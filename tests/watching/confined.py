@@ -1,0 +1,128 @@
+"""Scenes that need limits or mounts of their own: run in new namespaces, one a process.
+
+unshare -Urm python -m watching.confined SCENE FOLDER
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from logging import INFO, WARNING
+from pathlib import Path
+
+from watching.tree import INTERVAL, Tree
+
+
+def limit(what: str, number: int) -> None:
+    Path(f"/proc/sys/user/{what}").write_text(str(number), encoding="ascii")
+
+
+def too_few_watches(place: Path) -> None:
+    for number in range(6):
+        (place / f"docs/{number}").mkdir(parents=True)
+    limit("max_inotify_watches", 3)
+    tree = Tree(place, make=False, mode="auto")
+    polls_until_it_may(tree, "max_inotify_watches")
+
+
+def too_few_instances(place: Path) -> None:
+    limit("max_inotify_instances", 0)
+    tree = Tree(place, mode="auto")
+    polls_until_it_may(tree, "max_inotify_instances")
+
+
+def polls_until_it_may(tree: Tree, name: str) -> None:
+    condition = tree.watcher.condition
+    assert condition.mode == "polling", condition
+    assert "limit" in condition.cause, condition
+    assert "sysctl fs.inotify.max_user_" in condition.mend, condition
+    assert tree.watcher.fileno() is None
+    tree.write("a.md")
+    assert not tree.hear()
+    assert tree.later(60).everything is False  # tried again, in vain
+    assert tree.later(INTERVAL).everything
+    assert [level for level, _ in tree.said] == [WARNING], tree.said  # once
+    assert tree.see().news == 1
+    limit(name, 100)
+    assert tree.later(3600).everything
+    assert tree.watcher.condition.mode == "inotify"
+    assert [level for level, _ in tree.said] == [WARNING, INFO], tree.said
+    tree.write("b.md")
+    assert tree.hear().count == 1
+    tree.close()
+
+
+def too_few_watches_later(place: Path) -> None:
+    limit("max_inotify_watches", 4)
+    tree = Tree(place, mode="auto")
+    assert tree.watcher.fileno() is not None
+    for number in range(6):
+        tree.write(f"{number}/a.md")
+    assert tree.hear().everything
+    assert tree.watcher.condition.mode == "polling"
+    assert tree.see().news == 6
+    tree.close()
+
+
+def inotify_or_nothing(place: Path) -> None:
+    limit("max_inotify_instances", 0)
+    tree = Tree(place, mode="inotify")
+    assert "limit" in tree.watcher.condition.cause
+    tree.write("a.md")
+    tree.at += 10 * INTERVAL
+    assert tree.see().news == 1
+    tree.close()
+
+
+def mount(where: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "none", where], check=True)
+
+
+def unmounted_root(place: Path) -> None:
+    docs = place / "docs"
+    docs.mkdir()
+    mount(docs)
+    for mode in ("inotify", "poll"):
+        tree = Tree(place, "inotify" if mode == "inotify" else "poll", make=False)
+        tree.write("a.md", "text")
+        tree.train()
+        tree.write("a.md", f"owed by {mode}")
+        tree.see()
+        assert tree.pending() == {"a.md"}
+        subprocess.run(["umount", docs], check=True)
+        assert tree.see().absent == tuple(tree.roots)
+        assert tree.snapshot.pending() is None
+        # A file that somebody wrote in the folder underneath says nothing of those that were mounted.
+        tree.write("stray.md")
+        assert tree.see().absent == tuple(tree.roots)
+        assert tree.snapshot.pending() is None
+        (docs / "stray.md").unlink()
+        mount(docs)
+        tree.write("a.md", "text")
+        tree.later(60)
+        assert tree.see().absent == ()
+        assert tree.snapshot.pending() is None
+        tree.write("a.md", "new")
+        tree.see()
+        assert tree.pending() == {"a.md"}
+        tree.close()
+
+
+def moved_to_another_disk(place: Path) -> None:
+    docs = place / "docs"
+    docs.mkdir()
+    mount(docs)
+    tree = Tree(place, make=False)
+    tree.write("a.md", "text")
+    tree.write("b.md", "text")
+    tree.train()
+    subprocess.run(["umount", docs], check=True)
+    tree.write("a.md", "text")
+    tree.later(60)
+    assert tree.see().absent == ()
+    assert tree.pending() == {"b.md"}
+    tree.close()
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](Path(sys.argv[2]))
