@@ -537,6 +537,8 @@ def _tell_dry(job: Job, launcher: Launcher, now: Moment, *, force: bool) -> None
 def _tell_started(job: Job, launcher: Launcher, invocation: str, *, wait: bool, no_watch: bool) -> None:
     if not no_watch and _ended_at_once(job, launcher, invocation):
         unit = launcher.state()
+        if unit.result == "exit-code" and unit.status == str(NOT_NOW):
+            fail("the training said: not now (exit 75); that is no run, the marker stays as it is", NOT_NOW)
         if unit.result not in ("success", ""):
             for line in launcher.lines(invocation, last=10):
                 warn(f"  {line}")
@@ -583,7 +585,7 @@ def _tell_result(job: Job, launcher: Launcher, invocation: str) -> None:
         say("\nTraining succeeded.")
         return
     if outcome is Outcome.DEFERRED:
-        fail("the training said: not now (exit 75)", NOT_NOW)
+        fail("the training said: not now (exit 75); that is no run, the marker stays as it is", NOT_NOW)
     how = outcome or unit.result or "ended, and nobody recorded how"
     fail(f"training {how} (exit status {(run.status if run else unit.status) or 'unknown'})", FAILED)
 

@@ -51,6 +51,8 @@ from training_watch.watching import Comparison, Touched, Watcher, busy
 SIGN_OF_LIFE = 300.0
 # How often an active unit is looked at: its end rings the bell, but not when its ExecStopPost= was killed.
 LOOK = 60.0
+# How soon a unit is looked at again whose ExecStopPost= has done its work but not ended.
+SOON = 0.5
 # How soon after a start the unit is looked at, to see whether a run came of it.
 FIRST_LOOK = 5.0
 # How often STATUS= is told while it counts down.
@@ -93,6 +95,8 @@ class Keeper:
         """Set the watches, and learn how things stand. A burst that a restart cut short goes on."""
         now = self._now()
         self.watcher.arm(now.elapsed)
+        # The watches tell of what comes; what came while nobody watched is found by looking.
+        self._touched.all("the daemon has just started")
         noticed = self._records.snapshot.noticed()
         if noticed is not None and (ago := since(noticed, now)) < self.job.settings.debounce:
             self._step(Changed(now.elapsed - ago))
@@ -180,7 +184,13 @@ class Keeper:
         self._step(Observed(now.elapsed, self._running(unit), marker, history, obstacle))
         self._follow(was, unit, now)
         waits = self.state.running is not None or self._awaited is not None or obstacle is not None
-        self._look_at = now.elapsed + LOOK if waits else None
+        self._look_at = now.elapsed + (SOON if self._is_ending(unit) else LOOK) if waits else None
+
+    def _is_ending(self, unit: UnitState) -> bool:
+        """Its end is recorded, and the bell has rung for it, but the unit is not inactive yet."""
+        return unit.active and any(
+            run.invocation == unit.invocation and run.outcome for run in self.state.history
+        )
 
     def _running(self, unit: UnitState) -> Running | None:
         if not unit.active:
@@ -317,8 +327,8 @@ class Keeper:
         if about == self._said:
             return
         first, self._said = not self._said, about
-        if current.reason in (Reason.NOTHING, Reason.RUNNING) and first:
-            return
+        if current.reason is Reason.RUNNING or (current.reason is Reason.NOTHING and first):
+            return  # that it began is said already
         level = logging.WARNING if current.reason in _TROUBLES else logging.INFO
         names = f" ({listing(pending.sample, pending.count)})" if pending and current.reason in _NAMED else ""
         text = sentence(current, self.state, self.job.settings, now, touched=self._touched.count)

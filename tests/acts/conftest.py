@@ -58,7 +58,9 @@ class Home:
     def environment(self, **more: str) -> dict[str, str]:
         return {"HOME": str(self.path), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TZ": "UTC", **more}
 
-    def run(self, *words: str, env: dict[str, str] | None = None, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, env: dict[str, str] | None = None, timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [PROGRAM, *words],
             env=self.environment() if env is None else env,
@@ -70,7 +72,11 @@ class Home:
 
     def start_daemon(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [PROGRAM, "run"], env=self.environment(), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+            [PROGRAM, "run"],
+            env=self.environment(),
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
         )
 
     def mode(self, script: str) -> None:

@@ -26,7 +26,11 @@ def reason(home: Home) -> str:
 
 def test_without_a_marker_it_prints_two_lines(home: Home) -> None:
     done = home.run("check")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "should_train=true\nreason=no_previous_training\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        "should_train=true\nreason=no_previous_training\n",
+        "",
+    )
 
 
 def test_inside_the_cooldown_it_prints_five_lines(home: Home) -> None:
@@ -84,7 +88,9 @@ def test_outputs_that_can_not_be_written_are_said_and_the_verdict_stands(home: H
     assert "outputs were not written: /proc/none" in done.stderr
 
 
-@pytest.mark.parametrize("junk", [b"", b"\x00\xff", b"soon\n", b"should_train=true\nreason=x\n", b"2026-13-45\n"])
+@pytest.mark.parametrize(
+    "junk", [b"", b"\x00\xff", b"soon\n", b"should_train=true\nreason=x\n", b"2026-13-45\n"]
+)
 def test_an_unreadable_marker_follows_its_modification_time_and_warns(home: Home, junk: bytes) -> None:
     home.marker.parent.mkdir(parents=True)
     home.marker.write_bytes(junk)
@@ -117,7 +123,9 @@ def test_a_marker_from_the_future_never_blocks_longer_than_one_cooldown(home: Ho
 
 
 def test_a_configuration_with_five_mistakes_is_five_lines_and_78(home: Home) -> None:
-    home.config.write_text('[job.docs]\npaths = "/x"\ndebounse = "5min"\ncooldown = "x"\nmode = "no"\nretries = -1\n')
+    home.config.write_text(
+        '[job.docs]\npaths = "/x"\ndebounse = "5min"\ncooldown = "x"\nmode = "no"\nretries = -1\n'
+    )
     done = home.run("check")
     assert (done.returncode, done.stdout) == (78, "")
     assert len(done.stderr.splitlines()) == 5

@@ -30,7 +30,9 @@ def daemon(home: Home) -> Iterator[subprocess.Popen[str]]:
 
 
 def last_run(home: Home) -> dict[str, object]:
-    found: dict[str, object] = json.loads(home.run("status", "--json").stdout)["jobs"]["docs"]["last_run"] or {}
+    found: dict[str, object] = (
+        json.loads(home.run("status", "--json").stdout)["jobs"]["docs"]["last_run"] or {}
+    )
     return found
 
 
@@ -90,7 +92,10 @@ def test_two_triggers_at_once_start_one_training(home: Home) -> None:
     home.mode("while [ ! -e go ]; do sleep 0.05; done")
     both = [
         subprocess.Popen(
-            [*home_command(), "trigger", "--force", "--no-watch"], env=home.environment(), stdout=subprocess.PIPE, text=True
+            [*home_command(), "trigger", "--force", "--no-watch"],
+            env=home.environment(),
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for _ in range(2)
     ]
@@ -120,7 +125,9 @@ def test_exit_75_is_no_run(home: Home) -> None:
 def test_the_daemon_trains_at_first_and_after_an_edit_but_not_inside_the_cooldown(home: Home) -> None:
     home.configure(cooldown="2s")
     with daemon(home):
-        eventually(lambda: home.runs() == 1 and waiting_for(home) == "nothing_pending", 20, "a first training")
+        eventually(
+            lambda: home.runs() == 1 and waiting_for(home) == "nothing_pending", 20, "a first training"
+        )
         home.edit("two")
         eventually(lambda: waiting_for(home) == "cooldown", 20, "it waits for the cooldown", every=0.02)
         assert home.runs() == 1
@@ -145,11 +152,15 @@ def test_a_killed_supervisor_is_an_interrupted_run_and_the_marker_its_last_sign_
     home.mode("while [ ! -e go ]; do sleep 0.05; done")
     home.run("trigger", "--no-watch")
     eventually(lambda: home.runs() == 1, 20, "a training has begun")
-    found = subprocess.run(["pgrep", "-f", f"{home.config} supervise docs"], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        ["pgrep", "-f", f"{home.config} supervise docs"], capture_output=True, text=True, check=True
+    )
     for pid in found.stdout.split():
         os.kill(int(pid), signal.SIGKILL)
     done = eventually(
-        lambda: (check := home.run("check")).stdout.startswith("should_train=false\nreason=cooldown") and check,
+        lambda: (
+            (check := home.run("check")).stdout.startswith("should_train=false\nreason=cooldown") and check
+        ),
         20,
         "check finds it and writes the marker",
     )
@@ -171,7 +182,9 @@ def test_a_damaged_history_is_set_aside_said_aloud_and_costs_no_change(home: Hom
 def test_a_locked_history_delays_the_marker_not_at_all(home: Home) -> None:
     assert home.run("trigger", "--wait").returncode == 0
     home.marker.unlink()
-    environment = home.environment(SERVICE_RESULT="success", EXIT_CODE="exited", EXIT_STATUS="0", INVOCATION_ID="x")
+    environment = home.environment(
+        SERVICE_RESULT="success", EXIT_CODE="exited", EXIT_STATUS="0", INVOCATION_ID="x"
+    )
     with closing(sqlite3.connect(home.database, isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
         done = home.run("mark", "crystal-train.service", env=environment)

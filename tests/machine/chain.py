@@ -14,6 +14,8 @@ from machine.host import Host
 from machine.waiting import eventually
 
 DEBOUNCE, MAX_WAIT, COOLDOWN = 1, 5, 6
+# How long systemd 252 waits before it starts a killed daemon again (RestartSec= in our unit), and some more.
+RESTART = 45
 
 TRAINING = """\
 #!/bin/sh
@@ -37,6 +39,7 @@ cooldown = "{cooldown}s"
 retries = 1
 service = "{training}"
 marker = "{home}/marker"
+command = ["{home}/train"]
 """
 
 
@@ -59,7 +62,7 @@ class Chain:
         self.host.user("chmod +x train")
         self.mode("ok")
         self.configure()
-        self.tw("install", "--unit", self.host.names.watcher, "--exec", f"{self.host.home}/train")
+        self.tw("install", "--unit", self.host.names.watcher)
 
     def tear_down(self) -> None:
         names = self.host.names
@@ -154,7 +157,8 @@ class Chain:
         self.until_ended(count, within)
         self.until(
             lambda: (job := self.job())["waiting_for"] == "nothing_pending" and job["watching"],
-            "nothing is pending",
+            "nothing is pending, and the daemon says so",
+            within,
         )
         assert self.runs() == count
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from machine.chain import COOLDOWN, Chain
+from machine.chain import COOLDOWN, RESTART, Chain
 from machine.host import Host, OwnManager
 from machine.machine import Machine
 
@@ -184,14 +184,14 @@ def test_a_killed_daemon_comes_back_and_has_lost_nothing(chain: Chain) -> None:
     chain.edit("before the end")
     chain.until_waiting("cooldown")
     chain.kill_daemon()
-    chain.until_quiet(2, within=COOLDOWN + 30)
+    chain.until_quiet(2, within=COOLDOWN + RESTART)
     chain.mode("slow")
     chain.host.remove("marker")
     chain.edit("once more")
     chain.until_runs(3)
     chain.kill_daemon()
     chain.go()
-    chain.until_quiet(3)
+    chain.until_quiet(3, within=RESTART)
     assert chain.job()["last_run"]["outcome"] == "succeeded"
 
 
