@@ -147,7 +147,7 @@ else
   say "  $program run       keep watching: leave it running, in the foreground or under what supervises here"
 fi
 say "  $program trigger   train now (--force: inside the cooldown too)"
-if [[ $bin/crystal -ef $venv/bin/crystal ]] && ! grep -Eqs '^ *command *=' "$config"; then
+if [[ $bin/crystal -ef $venv/bin/crystal && -e ${CRYSTAL_STORE:-${XDG_DATA_HOME:-$HOME/.local/share}/crystal}/current ]]; then
   say "  ${program%training-watch}crystal ask \"…\"         ask the trained model"
 else
   say "  $program logs -f   follow the daemon and the training"

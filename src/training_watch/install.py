@@ -172,6 +172,9 @@ def install(
         )
         actions += plan.actions
         remarks += plan.remarks
+    for job in config.jobs:
+        if job.launcher == "process":
+            training(job)  # a command that isn't there is said now, not by the first training
     if dry_run:
         _rehearse(actions, remarks, watcher_unit if managed else None, say)
         return config
@@ -481,7 +484,7 @@ def installation(config: Config, watcher_unit: str) -> Installation:
 
 
 def training(job: Job) -> Training:
-    """The absolute command of a job's unit. Raises InstallError where there is no such program."""
+    """The absolute command of a job, whoever runs it. Raises InstallError where there is no such program."""
     status = places.status_file(job.service)
     if job.command == ("crystal", "train"):
         theirs = places.home() / ".local/bin/crystal"

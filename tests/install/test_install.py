@@ -357,6 +357,12 @@ def test_a_job_that_runs_its_command_itself_needs_no_manager(desk: Desk) -> None
     desk.install()
 
 
+def test_its_command_is_looked_for_all_the_same(desk: Desk) -> None:
+    with pytest.raises(InstallError, match="'no-such-program' is not there"):
+        desk.install(exec_command="no-such-program", launcher="process")
+    assert not desk.config.exists()
+
+
 def test_a_container_is_refused_with_the_way_to_the_host(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     sign = desk.home / "containerenv"
     sign.touch()
