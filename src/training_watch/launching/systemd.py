@@ -180,8 +180,9 @@ class Systemd:
         """The lines logged in a run's time that don't carry its name.
 
         When journald reads a line whose process is gone already, it can look up neither invocation
-        nor, sometimes, cgroup; of shells that print a word and fail it lost one in five here. Then the
-        unit's name, or else the identifier that `install` gives it, must do.
+        nor, sometimes, cgroup: 252 and 257 lost one in five lines of shells that say a word and end, and
+        sometimes all that a short-lived child wrote. Then the unit's name must do, or else its
+        SyslogIdentifier=, which `install` sets.
         """
         if not own:
             return []
@@ -214,7 +215,7 @@ class Systemd:
                 return f"{self.unit} is masked: `systemctl --user unmask {self.unit}`"
             case "bad-setting" | "error":
                 # LoadError is a bus error's name and its quoted words.
-                words = shown["LoadError"].partition(" ")[2].strip('"') or f"{self.unit} can't be loaded"
+                words = shown["LoadError"].partition(" ")[2].strip('"') or f"{self.unit} can't be loaded."
                 return f"{words} See `systemctl --user status {self.unit}`"
         # Ordered now, a start would join that run, or be one more training right behind it.
         if unit_state(shown).active:

@@ -1,0 +1,7 @@
+"""The machine of the end-to-end tests, for the launcher that needs a real user manager."""
+
+from __future__ import annotations
+
+from machine.conftest import machine, suite
+
+__all__ = ["machine", "suite"]
