@@ -150,7 +150,7 @@ say "  $program trigger   train now (--force: inside the cooldown too)"
 if [[ $bin/crystal -ef $venv/bin/crystal && -e ${CRYSTAL_STORE:-${XDG_DATA_HOME:-$HOME/.local/share}/crystal}/current ]]; then
   say "  ${program%training-watch}crystal ask \"…\"         ask the trained model"
 else
-  say "  $program logs -f   follow the daemon and the training"
+  say "  journalctl --user -u crystal-train.service -f   follow the training"
 fi
 case :$PATH: in
   *":$bin:"*) ;;

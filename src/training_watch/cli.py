@@ -16,7 +16,7 @@ import click
 
 from training_watch import __version__, clock, places
 from training_watch.check import Verdict, verdict
-from training_watch.config import ConfigError, Job, read_config
+from training_watch.config import ConfigError, Job, LauncherName, read_config
 from training_watch.database import DatabaseError
 from training_watch.events import Moment, Outcome, Starter
 from training_watch.files import Busy
@@ -324,6 +324,13 @@ def watch(config_path: Path, folder: Path | None, as_json: bool, nul: bool, ever
     show_default=True,
     help="Name of the watcher's own unit.",
 )
+@click.option(
+    "--launcher",
+    type=click.Choice(["systemd", "process"]),
+    default="systemd",
+    show_default=True,
+    help="For a new configuration: who starts the training.",
+)
 @click.option("--wait", is_flag=True, help="Follow the first training to its end.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written and done, and do nothing.")
 @click.option(
@@ -335,6 +342,7 @@ def install(
     folders: tuple[Path, ...],
     command: str | None,
     watcher_unit: str,
+    launcher: LauncherName,
     wait: bool,
     dry_run: bool,
     replace: bool,
@@ -357,6 +365,7 @@ def install(
             dry_run=dry_run,
             replace=replace,
             watcher_unit=watcher_unit,
+            launcher=launcher,
             say=say,
         )
     except installing.InstallError as error:

@@ -65,13 +65,16 @@ class Chain:
         self.tw("install", "--unit", self.host.names.watcher)
 
     def tear_down(self) -> None:
-        names = self.host.names
-        self.host.user(f"touch go; systemctl --user stop {names.watcher} {names.training}; true")
-        self.host.user(f"systemctl --user reset-failed {names.watcher} {names.training} 2>/dev/null; true")
-        self.tw("uninstall", "--unit", names.watcher, check=False)
-        self.host.user(
-            "rm -rf docs train mode runs go marker config.toml state cache .local/state/training-watch"
-        )
+        """Remove units, files and state, but not the program."""
+        self.host.write("go", "")
+        for unit in (self.host.names.watcher, self.host.names.training):
+            self.host.user(
+                f"""systemctl --user disable --now {unit}; systemctl --user stop {unit}
+                file=$(systemctl --user show --property=FragmentPath --value {unit})
+                rm -rf "$file" "$file.d"
+                systemctl --user daemon-reload; systemctl --user reset-failed {unit}; true"""
+            )
+        self.host.user("rm -rf docs train mode runs go marker config.toml state cache .local/state/training-watch")
 
     def configure(self, **other: object) -> None:
         known = {"debounce": DEBOUNCE, "max_wait": MAX_WAIT, "cooldown": COOLDOWN, **other}

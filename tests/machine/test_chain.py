@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+
 from machine.chain import COOLDOWN, RESTART, Chain
 from machine.host import Host, OwnManager
 from machine.machine import Machine
@@ -264,18 +265,28 @@ def test_a_power_cut_while_training_is_known_afterwards_and_made_up_for(chain: C
     chain.until_runs(2)
     assert not chain.marker()
     machine.power_cut()
-    chain.until(lambda: chain.marker(), "the marker is written for its last sign of life")
+    chain.until(chain.marker, "the marker is written for its last sign of life")
     chain.until(lambda: chain.job()["last_run"]["outcome"] == "interrupted", "the history says so")
     chain.mode("ok")
     chain.until_quiet(3, within=COOLDOWN + 30)
 
 
 def test_uninstall_leaves_nothing_but_configuration_and_state(chain: Chain) -> None:
-    names = chain.host.names
+    names, host = chain.host.names, chain.host
     chain.tw("uninstall", "--unit", names.watcher)
-    assert chain.host.exists("config.toml")
-    assert chain.systemctl("show", "-p", "LoadState", "--value", names.watcher) == "not-found"
-    assert chain.systemctl("show", "-p", "LoadState", "--value", names.training) == "not-found"
+    for unit in (names.watcher, names.training):
+        assert chain.systemctl("show", "-p", "LoadState", "--value", unit) == "not-found"
+    assert host.exists("config.toml")
+    if isinstance(host, Machine):
+        kept = (
+            ".config/training-watch",
+            ".local/state/training-watch",
+            ".cache",
+            ".local/share/crystal",
+            "project",
+        )
+        left = host.user("find . -mindepth 2 -type f -o -type l").stdout.splitlines()
+        assert [path for path in left if not path.startswith(tuple(f"./{folder}/" for folder in kept))] == []
 
 
 def machine_of(chain: Chain) -> Machine:
