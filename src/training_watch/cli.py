@@ -67,6 +67,10 @@ def errors_told(command: F) -> F:
             fail(str(error), NOT_NOW)
         except (DatabaseError, MarkerError, sqlite3.Error) as error:
             fail(str(error), FAILED)
+        except BrokenPipeError:
+            # The reader has gone, as `| head` does. Python flushes once more when it ends: to nowhere, then.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(0) from None
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             fail(f"{where}{error.strerror or error}", FAILED)
@@ -304,8 +308,6 @@ def watch(config_path: Path, folder: Path | None, as_json: bool, nul: bool, ever
         watch_tree(jobs, as_json=as_json, nul=nul, everything=everything, say=warn)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at exit
 
 
 @main.command()
@@ -352,7 +354,7 @@ def install(
     \b
     Examples:
       training-watch install --watch ~/project/docs
-      training-watch install --watch ~/site/content --exec "make -C %h/site train"
+      training-watch install --watch ~/site/content --exec "make -C ~/site train"
       training-watch install --dry-run
     """
     from training_watch import install as installing

@@ -26,6 +26,7 @@ from training_watch.config import Config, ConfigError, Job, LauncherName, NoConf
 from training_watch.files import write_whole
 from training_watch.launching import LaunchError, NoManager
 from training_watch.launching.systemctl import systemctl, user_unit_folder, version
+from training_watch.program import NoProgram, absolute, program_of
 from training_watch.units import DROP_IN, Installation, Training, UnitError
 
 Say = Callable[[str], None]
@@ -155,7 +156,7 @@ def install(
     `launcher` goes into a new configuration; with "process" there is nothing for systemd to do.
     Raises InstallError, ConfigError, and LaunchError where systemd can't do its part.
     """
-    config_path = _absolute(config_path)
+    config_path = absolute(config_path)
     config, new = _configuration(config_path, watch, exec_command, launcher)
     actions: list[Action] = [
         MakeFolder(folder) for folder in _writable(config) if not folder.is_dir()
@@ -297,7 +298,7 @@ def _configuration(
     path: Path, watch: Sequence[Path], exec_command: str | None, launcher: LauncherName
 ) -> tuple[Config, str | None]:
     """The configuration, and its text where it is to be written."""
-    wanted = tuple(_absolute(folder) for folder in watch)
+    wanted = tuple(absolute(folder) for folder in watch)
     command = _split(exec_command) if exec_command is not None else None
     try:
         config = read_config(path)
@@ -422,11 +423,6 @@ def _short(path: Path) -> str:
     return f"~/{path.relative_to(home)}" if home in path.parents else str(path)
 
 
-def _absolute(path: Path) -> Path:
-    # Not resolved: a link that is switched to another folder is to be followed then. Path.absolute() keeps "..".
-    return Path(os.path.abspath(path.expanduser()))
-
-
 # ---- the units --------------------------------------------------------------------------------
 
 
@@ -484,34 +480,12 @@ def installation(config: Config, watcher_unit: str) -> Installation:
 
 
 def training(job: Job) -> Training:
-    """The absolute command of a job, whoever runs it. Raises InstallError where there is no such program."""
-    status = places.status_file(job.service)
-    if job.command == ("crystal", "train"):
-        theirs = places.home() / ".local/bin/crystal"
-        own = Path(sys.executable).parent / "crystal"
-        if os.access(theirs, os.X_OK) and not (own.exists() and theirs.samefile(own)):
-            note = "The crystal in ~/.local/bin isn't ours: it is the training command, just as it is."
-            return Training(job, (str(theirs), "train"), status, note)
-        docs = (word for path in job.paths for word in ("--docs", str(path)))
-        return Training(job, (str(own), "train", *docs), status)
-    program, *words = job.command
-    return Training(job, (_program(program), *words), status)
-
-
-def _program(name: str) -> str:
-    """Where it is: in ~/.local/bin or on PATH, as it is called there; a virtual environment is left unresolved."""
-    if "/" in name:
-        path = Path(name).expanduser()
-        if not path.is_absolute():
-            raise InstallError(f"the command {name!r} must be an absolute path, or a name on PATH")
-        found = str(path) if os.access(path, os.X_OK) and path.is_file() else None
-    else:
-        own = Path(sys.executable).parent
-        search = (str(places.home() / ".local/bin"), os.environ.get("PATH", ""), units.SYSTEM_PATH, str(own))
-        found = shutil.which(name, path=os.pathsep.join(search))
-    if found is None:
-        raise InstallError(f"the command {name!r} is not there, or can't be executed")
-    return str(_absolute(Path(found)))
+    """How the job's unit trains. Raises InstallError where there is no such program."""
+    try:
+        found = program_of(job)
+    except NoProgram as error:
+        raise InstallError(str(error)) from error
+    return Training(job, found.command, places.status_file(job.service), found.note)
 
 
 def _variables() -> Iterator[tuple[str, str]]:
@@ -543,7 +517,7 @@ def _config_home() -> Path:
 
 def _store() -> Path:
     given = os.environ.get("CRYSTAL_STORE")
-    return _absolute(Path(given)) if given else _data_home() / "crystal"
+    return absolute(Path(given)) if given else _data_home() / "crystal"
 
 
 def _writable(config: Config) -> tuple[Path, ...]:
@@ -663,7 +637,7 @@ def uninstall(*, purge: bool, config_path: Path, watcher_unit: str, say: Say) ->
     `purge` takes these too: the configuration, history, markers and logs, never the model. Raises
     InstallError.
     """
-    config_path = _absolute(config_path)
+    config_path = absolute(config_path)
     installed = _installed(config_path)
     jobs = _jobs(config_path)
     _stop(watcher_unit, say)

@@ -98,7 +98,8 @@ class Keeper:
         # The watches tell of what comes; what came while nobody watched is found by looking.
         self._touched.all("the daemon has just started")
         noticed = self._records.snapshot.noticed()
-        if noticed is not None and (ago := since(noticed, now)) < self.job.settings.debounce:
+        ago = since(noticed, now) if noticed is not None else self.job.settings.debounce
+        if ago < self.job.settings.debounce and self._records.snapshot.pending() is not None:
             self._step(Changed(now.elapsed - ago))
         self._observe(now)
 

@@ -11,6 +11,7 @@ from training_watch.config import Job
 from training_watch.database import DatabaseError
 from training_watch.launching import process
 from training_watch.mark import Ending, judge, mark, record_end
+from training_watch.program import NoProgram, program_of
 from training_watch.records import opened_records
 
 
@@ -39,4 +40,8 @@ def supervise_job(job: Job) -> int:
         except DatabaseError as error:
             say(f"No sign of life recorded: {error}")
 
-    return process.supervise(job.service, job.command, begin=began, mark=ended, alive=alive)
+    try:
+        command = program_of(job).command
+    except NoProgram:
+        command = job.command  # it fails then, with 203 as systemd has it, and its log says why
+    return process.supervise(job.service, command, begin=began, mark=ended, alive=alive)

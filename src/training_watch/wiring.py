@@ -33,13 +33,19 @@ def obstacle_of(config: Config, job: Job) -> str | None:
     if job.launcher == "process":
         return None
     from training_watch.launching.systemd import user_unit_folder  # noqa: PLC0415 - only where there is systemd
-    from training_watch.units import disagreement  # noqa: PLC0415 - idem
+    from training_watch.units import DROP_IN, disagreement  # noqa: PLC0415 - idem
 
     try:
-        unit = user_unit_folder() / job.service
-        text = unit.read_text(encoding="utf-8")
-    except (FileNotFoundError, NoManager):
-        return None  # a unit of another folder, with our drop-in or without: the start itself will tell
-    except OSError as error:
-        return f"{unit}: {error.strerror}"
-    return disagreement(text, config.path, job)
+        folder = user_unit_folder()
+    except NoManager:
+        return None  # the start itself will tell
+    for file in (folder / job.service, folder / f"{job.service}.d" / DROP_IN):
+        try:
+            text = file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            continue
+        except (OSError, UnicodeDecodeError) as error:
+            return f"{file}: {error}"
+        if why := disagreement(text, config.path, job):
+            return why
+    return None

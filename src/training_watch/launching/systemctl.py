@@ -76,12 +76,15 @@ def unit_folder(shown: str) -> Path:
 
     UnitPath begins with the folder for `systemctl set-property`, which is that one's name with
     ".control" (systemd.unit(5), table "Load path when running in user mode"); found by that, since
-    the entries are parted by blanks that a path may hold too.
+    the entries are parted by blanks that a path may hold too: one with odd characters comes quoted, and
+    with backslashes (measured on 252 and 257).
     """
-    told = re.match(r"UnitPath=(/.*?/systemd/user)\.control(?:\s|$)", shown)
+    told = re.match(
+        r'UnitPath=(?:"((?:[^"\\]|\\.)*/systemd/user)\.control"|(/.*?/systemd/user)\.control)(?:\s|$)', shown
+    )
     if told is None:
         raise LaunchError(f"the user manager says no unit path: {shown[:80]!r}")
-    return Path(told[1])
+    return Path(re.sub(r"\\(.)", r"\1", told[1]) if told[1] else told[2])
 
 
 def require_manager(stderr: str) -> None:

@@ -1,0 +1,224 @@
+"""The daemon as the service manager sees it: a real process, a real NOTIFY_SOCKET."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from acts.conftest import PROGRAM, Home
+from machine.waiting import eventually
+
+
+class Manager:
+    """Collects what the daemon tells its manager."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._socket.setblocking(False)
+        self.told: list[str] = []
+
+    def __contains__(self, datagram: str) -> bool:
+        return any(datagram in each for each in self._all())
+
+    def count(self, datagram: str) -> int:
+        return self._all().count(datagram)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _all(self) -> list[str]:
+        while True:
+            try:
+                self.told.append(self._socket.recv(4096).decode())
+            except BlockingIOError:
+                return self.told
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    manager = Manager(tmp_path / "notify")
+    yield manager
+    manager.close()
+
+
+@contextmanager
+def daemon(home: Home, manager: Manager, **more: str) -> Iterator[subprocess.Popen[str]]:
+    environment = home.environment(NOTIFY_SOCKET=str(manager.path), **more)
+    with subprocess.Popen(
+        [PROGRAM, "run"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+
+
+def until(claim: Callable[[], object], saying: str) -> None:
+    eventually(lambda: bool(claim()), 20, saying)
+
+
+def test_it_is_ready_when_the_watches_stand_and_says_what_it_waits_for(home: Home, manager: Manager) -> None:
+    home.mode("while [ ! -e go ]; do sleep 0.05; done")
+    with daemon(home, manager) as process:
+        until(lambda: "READY=1" in manager, "it is ready")
+        until(lambda: "STATUS=training since " in manager, "it says that a training runs")
+        (home.path / "go").touch()
+        until(lambda: "STATUS=nothing to train" in manager, "it says that nothing is to train")
+        home.edit("new")
+        until(lambda: "STATUS=1 file changed, " in manager, "it says that a file changed")
+        until(lambda: "STATUS=cooldown until " in manager, "it says until when it waits")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert "STOPPING=1" in manager
+    ready = manager.told.index("READY=1")
+    assert not any(each.startswith("STATUS") for each in manager.told[:ready])
+
+
+def test_the_watchdog_is_pinged_from_the_loop_and_not_while_the_loop_stands(
+    home: Home, manager: Manager
+) -> None:
+    with daemon(home, manager, WATCHDOG_USEC="400000") as process:
+        until(lambda: manager.count("WATCHDOG=1") >= 3, "it pings")
+        process.send_signal(signal.SIGSTOP)
+        stood = manager.count("WATCHDOG=1")
+        process.send_signal(signal.SIGCONT)
+        until(lambda: manager.count("WATCHDOG=1") > stood, "it pings again")
+
+
+def test_children_do_not_inherit_the_managers_socket(home: Home, manager: Manager) -> None:
+    home.mode('env >"$HOME/environment"')
+    with daemon(home, manager, WATCHDOG_USEC="60000000"):
+        until((home.path / "environment").exists, "a training has run")
+        until(lambda: "STATUS=nothing to train" in manager, "it has ended")
+    told = (home.path / "environment").read_text()
+    assert "NOTIFY_SOCKET" not in told
+    assert "WATCHDOG" not in told
+
+
+def test_a_reload_reads_the_configuration_anew_and_one_with_mistakes_changes_nothing(
+    home: Home, manager: Manager
+) -> None:
+    with daemon(home, manager) as process:
+        until(lambda: "STATUS=nothing to train" in manager, "the first training is over")
+        good = home.config.read_text()
+        home.config.write_text(good + 'debounse = "1s"\n')
+        process.send_signal(signal.SIGHUP)
+        until(lambda: manager.count("READY=1") == 2, "it has reloaded")
+        assert "RELOADING=1\nMONOTONIC_USEC=" in manager
+        home.configure(cooldown="0")
+        process.send_signal(signal.SIGHUP)
+        until(lambda: manager.count("READY=1") == 3, "it has reloaded again")
+        home.edit("trained at once")
+        until(lambda: home.runs() == 2, "the new cooldown counts")
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert "did you mean 'debounce'" in said
+    assert "going on with the one from before" in said
+
+
+def test_a_polled_tree_is_trained_too(home: Home, manager: Manager) -> None:
+    home.configure(cooldown="0")
+    home.config.write_text(home.config.read_text() + 'mode = "poll"\npoll_interval = "300ms"\n')
+    with daemon(home, manager):
+        until(lambda: home.runs() == 1 and "STATUS=nothing to train" in manager, "a first training")
+        home.edit("seen by looking")
+        until(lambda: home.runs() == 2, "the change is trained")
+    report = home.run("status").stdout
+    assert "not running" in report, "what a stopped daemon has published is not shown as live"
+
+
+def test_a_folder_that_comes_later_is_waited_for(home: Home, manager: Manager) -> None:
+    (home.path / "docs").rename(home.path / "elsewhere")
+    with daemon(home, manager):
+        until(lambda: "READY=1" in manager, "it is ready without its folder")
+        until(lambda: "not there" in manager, "it says so")
+        assert home.runs() == 0
+        (home.path / "elsewhere").rename(home.path / "docs")
+        until(lambda: home.runs() == 1, "it trains when the folder comes")
+
+
+def test_a_damaged_history_is_set_aside_when_it_starts(home: Home, manager: Manager) -> None:
+    home.database.parent.mkdir(parents=True)
+    home.database.write_bytes(b"no database at all " * 500)
+    with daemon(home, manager):
+        until(lambda: home.runs() == 1, "it trains all the same")
+    assert home.database.with_name("state.db.damaged-1").exists()
+
+
+def test_mistakes_in_the_configuration_end_a_start_with_78_and_one_line_each(home: Home) -> None:
+    home.config.write_text('[job.docs]\npaths = "/x"\nretries = -1\n')
+    done = home.run("run")
+    assert done.returncode == 78
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_a_history_that_can_not_be_opened_ends_a_start_with_one_line(home: Home) -> None:
+    home.database.mkdir(parents=True)
+    done = home.run("run")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "state.db" in done.stderr
+
+
+@contextmanager
+def watching(home: Home, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
+        [PROGRAM, "watch", *words, str(home.path / "docs")],
+        env=home.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+def first_lines(process: subprocess.Popen[bytes], home: Home, name: bytes, count: int = 1) -> list[bytes]:
+    """Change a file until it is seen, because nothing says when the watches stand; then its first lines."""
+    assert process.stdout is not None
+    out = process.stdout
+    os.set_blocking(out.fileno(), False)
+    path, seen = os.fsencode(home.path / "docs") + b"/" + name, b""
+
+    def asked() -> bool:
+        nonlocal seen
+        with open(path, "ab") as file:
+            file.write(b"x")
+        seen += out.read() or b""
+        return seen.count(b"\n") + seen.count(b"\0") >= count
+
+    until(asked, "a change is printed")
+    return seen.replace(b"\0", b"\n").split(b"\n")[:count]
+
+
+def test_watch_prints_absolute_paths_one_a_line(home: Home) -> None:
+    with watching(home) as process:
+        lines = first_lines(process, home, b"page.md")
+    assert lines == [os.fsencode(home.path / "docs/page.md")]
+
+
+def test_watch_escapes_a_newline_in_a_name_and_passes_it_with_nul(home: Home) -> None:
+    with watching(home) as process:
+        assert first_lines(process, home, b"a\nb.md") == [os.fsencode(home.path / "docs") + rb"/a\nb.md"]
+    with watching(home, "--json") as process:
+        (line,) = first_lines(process, home, b"\xff.md")
+    assert json.loads(line)["path"].endswith(r"\xff.md")
+
+
+def test_watch_all_names_the_rule_that_ignores_a_file(home: Home) -> None:
+    with watching(home, "--all") as process:
+        (line,) = first_lines(process, home, b"page.md.swp")
+    path, rule = line.split(b"\t")
+    assert path == os.fsencode(home.path / "docs/page.md.swp")
+    assert b"*.swp (built in)" in rule
