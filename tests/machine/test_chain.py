@@ -279,6 +279,7 @@ def test_uninstall_leaves_nothing_but_configuration_and_state(chain: Chain) -> N
     assert host.exists("config.toml")
     if isinstance(host, Machine):
         kept = (
+            "docs",
             ".config/training-watch",
             ".local/state/training-watch",
             ".cache",
