@@ -1,16 +1,10 @@
-"""Words on the command line → calls. The exit codes live here, and every error becomes one line."""
+"""Words on the command line → calls. What a command needs is imported when it runs."""
 
 from __future__ import annotations
 
 import json
 import os
-import sqlite3
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -18,71 +12,11 @@ from training_watch import __version__, clock, places
 from training_watch.check import Verdict, verdict
 from training_watch.config import ConfigError, Job, LauncherName, read_config
 from training_watch.database import DatabaseError
-from training_watch.events import Moment, Outcome, Starter
 from training_watch.files import Busy
-from training_watch.launching import Launcher, LaunchError, NotStarted, Started
+from training_watch.launching import LaunchError
 from training_watch.marker import MarkerError, read_marker
+from training_watch.terminal import BAD_CONFIG, FAILED, NOT_NOW, Told, fail, say, warn
 from training_watch.timespan import spoken
-
-# sysexits.h; what each command ends with is listed in docs/reference.md.
-FAILED, UNAVAILABLE, NOT_NOW, BAD_CONFIG = 1, 69, 75, 78
-# How long `trigger` watches a start before it says that it went well.
-FIRST_PHASE = 5.0
-
-if TYPE_CHECKING:
-    from training_watch.records import Records
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def say(line: str) -> None:
-    click.echo(line)
-
-
-def warn(line: str) -> None:
-    click.echo(f"training-watch: {line}", err=True)
-
-
-def fail(line: str, code: int) -> NoReturn:
-    warn(line)
-    raise SystemExit(code)
-
-
-def errors_told(command: F) -> F:
-    """One line and an exit code for each error that a person or the system can cause."""
-
-    @wraps(command)
-    def told(*words: Any, **options: Any) -> Any:
-        try:
-            return command(*words, **options)
-        except ConfigError as error:
-            for mistake in error.mistakes:
-                warn(mistake)
-            raise SystemExit(BAD_CONFIG) from None
-        except places.NoHome as error:
-            fail(str(error), BAD_CONFIG)
-        except LaunchError as error:
-            fail(str(error), UNAVAILABLE)
-        except Busy as error:
-            fail(str(error), NOT_NOW)
-        except (DatabaseError, MarkerError, sqlite3.Error) as error:
-            fail(str(error), FAILED)
-        except BrokenPipeError:
-            # The reader has gone, as `| head` does. Python flushes once more when it ends: to nowhere, then.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise SystemExit(0) from None
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            fail(f"{where}{error.strerror or error}", FAILED)
-
-    return told  # type: ignore[return-value]
-
-
-class Told(click.Group):
-    """A group whose commands tell their errors."""
-
-    def invoke(self, context: click.Context) -> Any:
-        return errors_told(super().invoke)(context)
 
 
 @click.group(cls=Told, context_settings={"help_option_names": ["-h", "--help"]})
@@ -194,10 +128,12 @@ def trigger(
       training-watch trigger
       training-watch trigger --force --wait
     """
+    from training_watch.start import order_start
+
     if wait and no_watch:
         raise click.UsageError("--wait and --no-watch exclude each other")
     one = read_config(config_path).job(job)
-    _trigger(config_path, one, force=force, wait=wait, no_watch=no_watch, dry_run=dry_run)
+    order_start(config_path, one, force=force, wait=wait, no_watch=no_watch, dry_run=dry_run)
 
 
 @main.command()
@@ -357,7 +293,7 @@ def install(
       training-watch install --watch ~/site/content --exec "make -C ~/site train"
       training-watch install --dry-run
     """
-    from training_watch import install as installing
+    from training_watch import installing
 
     try:
         installing.install(
@@ -394,7 +330,7 @@ def uninstall(config_path: Path, purge: bool, watcher_unit: str) -> None:
       training-watch uninstall
       training-watch uninstall --purge
     """
-    from training_watch import install as installing
+    from training_watch import installing
 
     try:
         installing.uninstall(purge=purge, config_path=config_path, watcher_unit=watcher_unit, say=say)
@@ -417,6 +353,7 @@ def supervise(config_path: Path, job: str) -> None:
 
 def _verdict(config_path: Path, job: str | None) -> Verdict:
     from training_watch.mark import amend
+    from training_watch.start import records_or_none
     from training_watch.wiring import launcher_of
 
     one = read_config(config_path).job(job)
@@ -424,15 +361,15 @@ def _verdict(config_path: Path, job: str | None) -> Verdict:
     running = False
     try:
         if places.database().exists():
-            with _records(one) as records:
+            with records_or_none(one) as records:
                 if records is not None:
                     amend(one, records, launcher, clock.now(), warn)
         unit = launcher.state()
         running = unit.active or unit.queued
     except LaunchError as error:
         warn(f"whether a training runs is not known: {error}; the verdict follows the marker alone")
-    except sqlite3.Error as error:
-        warn(f"{places.database()}: {error}; the verdict follows the marker alone")
+    except DatabaseError as error:
+        warn(f"{error}; the verdict follows the marker alone")
     marker = read_marker(one.marker)
     if marker is not None and not marker.readable:
         warn(f"{one.marker}: its first line is no time; the verdict follows the file's modification time")
@@ -456,149 +393,16 @@ def _step_outputs(lines: list[str]) -> None:
 
 def _first_trainings(config_path: Path, *, wait: bool) -> None:
     """Start what has never been trained; say when the rest may be."""
+    from training_watch.start import order_start
+
     for job in read_config(config_path).jobs:
         asked = verdict(read_marker(job.marker), clock.now(), job.settings.cooldown, running=False)
         if asked.last_trained is None:
-            _trigger(config_path, job, wait=wait)
+            order_start(config_path, job, wait=wait)
         elif asked.left > 0:
             say(
                 f"{job.name}: the last training ended at {asked.last_trained:%Y-%m-%d %H:%M}; changes are trained in {spoken(asked.left)} at the earliest"
             )
-
-
-# ---- trigger ------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _records(job: Job) -> Iterator[Records | None]:
-    """The job's records, or None, said aloud, where state.db can't be had: the marker alone decides then."""
-    from training_watch.records import opened_records
-
-    opening = opened_records(job, warn)
-    try:
-        records = opening.__enter__()
-    except DatabaseError as error:
-        warn(f"{error}; going on without the history")
-        yield None
-        return
-    try:
-        yield records
-    finally:
-        opening.__exit__(None, None, None)
-
-
-def _trigger(
-    config_path: Path,
-    job: Job,
-    *,
-    force: bool = False,
-    wait: bool = False,
-    no_watch: bool = False,
-    dry_run: bool = False,
-) -> None:
-    from training_watch.trigger import Held
-    from training_watch.trigger import trigger as start
-    from training_watch.wiring import launcher_of
-
-    launcher = launcher_of(config_path, job)
-    now = clock.now()
-    say("=== Triggering Knowledge Model Training ===\n")
-    say(f"Service: {job.service}")
-    say(f"Timestamp: {_utc(now)}")
-    say(f"Force: {'true' if force else 'false'}\n")
-    with _records(job) as records:
-        if records is not None and records.runs.recent(1) and records.snapshot.pending() is None:
-            say("Nothing changed since the last training.\n")
-        if dry_run:
-            _tell_dry(job, launcher, now, force=force)
-            return
-        outcome = start(
-            job, launcher, records, starter=Starter.TRIGGER, forced=force, now=clock.now, say=warn
-        )
-    match outcome:
-        case Held(asked):
-            _tell_held(job, asked)
-        case NotStarted(why):
-            fail(f"{job.service} was not started: {why}", FAILED)
-        case Started(invocation):
-            _tell_started(job, launcher, invocation, wait=wait, no_watch=no_watch)
-
-
-def _tell_held(job: Job, asked: Verdict) -> NoReturn:
-    if asked.reason == "already_running":
-        say(
-            f"Not started: {job.service} is running already. Follow it: journalctl --user -u {job.service} -f"
-        )
-    else:
-        last = (
-            f", the last training ended at {asked.last_trained:%Y-%m-%d %H:%M}" if asked.last_trained else ""
-        )
-        say(f"Not started: the cooldown lasts another {spoken(asked.left)}{last}. --force skips it.")
-    raise SystemExit(NOT_NOW)
-
-
-def _tell_dry(job: Job, launcher: Launcher, now: Moment, *, force: bool) -> None:
-    unit = launcher.state()
-    asked = verdict(read_marker(job.marker), now, job.settings.cooldown, running=unit.active or unit.queued)
-    if asked.reason == "already_running" or not (asked.should_train or force):
-        _tell_held(job, asked)
-    say(f"Would start {job.service}.")
-
-
-def _tell_started(job: Job, launcher: Launcher, invocation: str, *, wait: bool, no_watch: bool) -> None:
-    if not no_watch and _ended_at_once(job, launcher, invocation):
-        unit = launcher.state()
-        if unit.result == "exit-code" and unit.status == str(NOT_NOW):
-            fail("the training said: not now (exit 75); that is no run, the marker stays as it is", NOT_NOW)
-        if unit.result not in ("success", ""):
-            for line in launcher.lines(invocation, last=10):
-                warn(f"  {line}")
-            fail(
-                f"{job.service} started and failed at once ({unit.result}, exit status {unit.status})", FAILED
-            )
-    say("Training started successfully!\n")
-    if not wait:
-        for hint in launcher.hints():
-            say(f"  {hint}")
-        return
-    for line in launcher.follow(invocation):
-        say(line)
-    _tell_result(job, launcher, invocation)
-
-
-def _ended_at_once(job: Job, launcher: Launcher, invocation: str) -> bool:
-    """Watch the start until the run reports its first phase, or some seconds have passed, or it ended."""
-    until = clock.elapsed() + FIRST_PHASE
-    while clock.elapsed() < until:
-        unit = launcher.state()
-        if not unit.active or unit.invocation != invocation:
-            return True
-        if _first_phase(places.status_file(job.service), invocation):
-            return False
-        clock.pause(0.1)
-    return False
-
-
-def _first_phase(path: Path, invocation: str) -> bool:
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(told, dict) and told.get("invocation") == invocation and bool(told.get("phase"))
-
-
-def _tell_result(job: Job, launcher: Launcher, invocation: str) -> None:
-    unit = launcher.state()
-    with _records(job) as records:
-        run = records.runs.find(invocation) if records is not None else None
-    outcome = run.outcome if run is not None else None
-    if outcome is Outcome.SUCCEEDED or (outcome is None and unit.result == "success"):
-        say("\nTraining succeeded.")
-        return
-    if outcome is Outcome.DEFERRED:
-        fail("the training said: not now (exit 75); that is no run, the marker stays as it is", NOT_NOW)
-    how = outcome or unit.result or "ended, and nobody recorded how"
-    fail(f"training {how} (exit status {(run.status if run else unit.status) or 'unknown'})", FAILED)
 
 
 # ---- shared -------------------------------------------------------------------------------------
@@ -606,9 +410,3 @@ def _tell_result(job: Job, launcher: Launcher, invocation: str) -> None:
 
 def _invocation() -> str:
     return os.environ.get("INVOCATION_ID", "")
-
-
-def _utc(moment: Moment) -> str:
-    from datetime import UTC
-
-    return f"{moment.calendar.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

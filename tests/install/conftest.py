@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from training_watch import places
 from training_watch.config import Config, LauncherName
-from training_watch.install import install, uninstall
+from training_watch.installing import install, uninstall
 
 # `/show/UNIT` holds what `show` says of it, `/fails/VERB` what that verb says when it fails.
 SYSTEMCTL = """\
@@ -80,6 +81,7 @@ class Desk:
         dry_run: bool = False,
         replace: bool = False,
         launcher: LauncherName = "systemd",
+        containers: Sequence[str] = (),
     ) -> Config:
         self.said.clear()
         return install(
@@ -91,6 +93,7 @@ class Desk:
             watcher_unit=places.WATCHER_UNIT,
             say=self.said.append,
             launcher=launcher,
+            containers=containers,
         )
 
     def uninstall(self, *, purge: bool = False) -> None:

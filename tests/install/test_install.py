@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from install.conftest import Desk
-from training_watch import install as installing
+from training_watch import installing
 from training_watch.config import ConfigError, read_config
-from training_watch.install import InstallError, config_text
+from training_watch.installing import InstallError, config_text
 from training_watch.launching import LaunchError, NoManager
 from training_watch.units import DROP_IN, disagreement, edited, fact, ours
 from units.reading import argv, settings
@@ -363,14 +363,13 @@ def test_its_command_is_looked_for_all_the_same(desk: Desk) -> None:
     assert not desk.config.exists()
 
 
-def test_a_container_is_refused_with_the_way_to_the_host(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_container_is_refused_with_the_way_to_the_host(desk: Desk) -> None:
     sign = desk.home / "containerenv"
     sign.touch()
-    monkeypatch.setattr(installing, "_CONTAINERS", (str(sign),))
     with pytest.raises(InstallError, match="distrobox-host-exec"):
-        desk.install()
+        desk.install(containers=[str(sign)])
     assert not desk.config.exists()
-    desk.install(launcher="process")
+    desk.install(containers=[str(sign)], launcher="process")
 
 
 def test_a_daemon_that_does_not_start_is_reported_with_its_last_words(desk: Desk) -> None:

@@ -73,17 +73,13 @@ def job_type(listed: str, job: str) -> str:
     return next((row[2] for row in rows if len(row) > 2 and row[0] == job), "")
 
 
-def verdict(entries: Iterable[journalctl.Entry], *, before: str) -> Started | NotStarted | None:
-    """What the journal says of a start since it was ordered; None while it has not said how it went.
-
-    `before` is the invocation that was there already: a start refused by the start limit is logged
-    under it.
-    """
+def verdict(entries: Iterable[journalctl.Entry]) -> Started | NotStarted | None:
+    """What the journal says of a start since it was ordered; None while it has not said how it went."""
     started = ""
     for each in entries:
         if each.unit_result == "exec-condition":
             return NotStarted("skipped: one of its ExecCondition= lines said no")
-        if each.message_id == _STARTING and each.invocation not in {"", before}:
+        if each.message_id == _STARTING:
             started = each.invocation
         if "repeated too quickly" in each.message:
             return NotStarted("refused by its start limit (StartLimitBurst=)")
@@ -237,7 +233,7 @@ class Systemd:
             entries = journalctl.read("--lines=50", f"USER_UNIT={self.unit}")
             boot = clock.boot_id().replace("-", "")
             fresh = [each for each in entries if each.boot_id == boot and each.monotonic >= since]
-            match verdict(fresh, before=before):
+            match verdict(fresh):
                 case Started() as started:
                     return started
                 case NotStarted(why):

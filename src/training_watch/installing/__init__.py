@@ -1,0 +1,14 @@
+"""`install` and `uninstall`: look at what is there, plan, then act.
+
+configuration   config.toml, where there is none
+unitfiles       which unit files there are to be
+plan            what is to be written and removed, as values
+manager         systemd and logind
+"""
+
+from training_watch.installing.configuration import config_text
+from training_watch.installing.install import install
+from training_watch.installing.plan import InstallError
+from training_watch.installing.uninstall import uninstall
+
+__all__ = ["InstallError", "config_text", "install", "uninstall"]

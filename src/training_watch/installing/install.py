@@ -1,0 +1,117 @@
+"""`install` and `uninstall`: look at what is there, plan, then act.
+
+Installing twice does nothing the second time but start the daemon anew. What a person wrote is never
+overwritten: a unit or an edit that isn't ours stops the installation with a diff, unless --replace is
+given, which keeps a copy. A training that runs is left alone by both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from training_watch import units
+from training_watch.config import Config, LauncherName
+from training_watch.installing.configuration import configuration
+from training_watch.installing.manager import (
+    RUNNING,
+    enable_linger,
+    reach_manager,
+    shown,
+    start_watcher,
+    unit_folder,
+)
+from training_watch.installing.plan import Action, InstallError, MakeFolder, Say, WriteFile, carry_out, would
+from training_watch.installing.unitfiles import plan_units, text_of, training, writable
+from training_watch.program import absolute
+
+CONTAINERS = ("/run/.containerenv", "/run/.toolboxenv")
+
+
+def install(
+    *,
+    watch: Sequence[Path],
+    exec_command: str | None,
+    config_path: Path,
+    dry_run: bool,
+    replace: bool,
+    watcher_unit: str,
+    say: Say,
+    launcher: LauncherName = "systemd",
+    containers: Sequence[str] = CONTAINERS,
+) -> Config:
+    """Configuration where there is none, folders, units, linger; then start the daemon.
+
+    `launcher` goes into a new configuration; with "process" there is nothing for systemd to do.
+    `containers` are the files that toolbox and distrobox leave: a manager that answers there is the host's.
+    Raises InstallError, ConfigError, and LaunchError where systemd can't do its part.
+    """
+    config_path = absolute(config_path)
+    config, new = configuration(config_path, watch, exec_command, launcher)
+    actions: list[Action] = [
+        MakeFolder(folder) for folder in writable(config) if not folder.is_dir()
+    ]  # fmt: skip
+    if new is not None:
+        actions.append(WriteFile(config_path, new, mode=0o600))
+    remarks = [] if new is not None else [f"{config_path} is used as it is"]
+    managed = _wants_units(config, watcher_unit)
+    if managed:
+        _refuse_containers(containers)
+        reach_manager()
+        plan = plan_units(
+            config, watcher_unit, replace=replace, own_command=exec_command is not None, say=say
+        )
+        actions += plan.actions
+        remarks += plan.remarks
+    for job in config.jobs:
+        if job.launcher == "process":
+            training(job)  # a command that isn't there is said now, not by the first training
+    if dry_run:
+        _rehearse(actions, remarks, watcher_unit if managed else None, say)
+        return config
+    carry_out(actions, say)
+    for remark in remarks:
+        say(remark)
+    if managed:
+        _say_running(config, say)
+        start_watcher(watcher_unit, say)
+        enable_linger(say)
+    else:
+        say("No unit is installed, as no job is for systemd: keep `training-watch run` going by other means")
+    return config
+
+
+def _wants_units(config: Config, watcher_unit: str) -> bool:
+    """Whether systemd has a part: a job for it, or a daemon from before that must learn there is none."""
+    if any(job.launcher == "systemd" for job in config.jobs):
+        return True
+    installed = text_of(unit_folder() / watcher_unit)
+    return installed is not None and units.ours(installed)
+
+
+def _rehearse(actions: Sequence[Action], remarks: Sequence[str], watcher: str | None, say: Say) -> None:
+    for action in actions:
+        say(would(action))
+    for remark in remarks:
+        say(remark)
+    if watcher is not None:
+        say("Would run: systemctl --user daemon-reload")
+        say(f"Would run: systemctl --user enable {watcher}")
+        say(f"Would run: systemctl --user restart {watcher}")
+        say("Would run, unless lingering is on: loginctl enable-linger")
+
+
+def _refuse_containers(signs: Sequence[str]) -> None:
+    for sign in signs:
+        if Path(sign).exists():
+            raise InstallError(
+                f"this is a container ({sign} is there), whose units would belong to its host: "
+                "run it there (in distrobox: `distrobox-host-exec training-watch install`), "
+                "or do without systemd: `training-watch install --launcher process`"
+            )
+
+
+def _say_running(config: Config, say: Say) -> None:
+    for job in config.jobs:
+        if job.launcher == "systemd" and shown(job.service).get("ActiveState") in RUNNING:
+            say(f"{job.service} is running; it is left alone, and ends as the new unit says")

@@ -1,0 +1,155 @@
+"""A start that somebody orders: said, watched until its first phase, followed to its end if asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC
+from pathlib import Path
+from typing import NoReturn
+
+from training_watch import clock, places
+from training_watch.check import Verdict, verdict
+from training_watch.config import Job
+from training_watch.database import DatabaseError
+from training_watch.events import Moment, Outcome, Starter
+from training_watch.launching import Launcher, NotStarted, Started
+from training_watch.marker import read_marker
+from training_watch.records import Records, opened_records
+from training_watch.terminal import FAILED, NOT_NOW, fail, say, warn
+from training_watch.timespan import spoken
+from training_watch.trigger import Held
+from training_watch.trigger import trigger as start
+from training_watch.wiring import launcher_of
+
+# How long `trigger` watches a start before it says that it went well.
+FIRST_PHASE = 5.0
+
+
+@contextmanager
+def records_or_none(job: Job) -> Iterator[Records | None]:
+    """The job's records, or None, said aloud, where state.db can't be had: the marker alone decides then."""
+    with ExitStack() as stack:
+        try:
+            records = stack.enter_context(opened_records(job, warn))
+        except DatabaseError as error:
+            warn(f"{error}; going on without the history")
+            yield None
+            return
+        yield records
+
+
+def order_start(
+    config_path: Path,
+    job: Job,
+    *,
+    force: bool = False,
+    wait: bool = False,
+    no_watch: bool = False,
+    dry_run: bool = False,
+) -> None:
+
+    launcher = launcher_of(config_path, job)
+    now = clock.now()
+    say("=== Triggering Knowledge Model Training ===\n")
+    say(f"Service: {job.service}")
+    say(f"Timestamp: {_utc(now)}")
+    say(f"Force: {'true' if force else 'false'}\n")
+    with records_or_none(job) as records:
+        if records is not None and records.runs.recent(1) and records.snapshot.pending() is None:
+            say("Nothing changed since the last training.\n")
+        if dry_run:
+            _tell_dry(job, launcher, now, force=force)
+            return
+        outcome = start(
+            job, launcher, records, starter=Starter.TRIGGER, forced=force, now=clock.now, say=warn
+        )
+    match outcome:
+        case Held(asked):
+            _tell_held(job, asked)
+        case NotStarted(why):
+            fail(f"{job.service} was not started: {why}", FAILED)
+        case Started(invocation):
+            _tell_started(job, launcher, invocation, wait=wait, no_watch=no_watch)
+
+
+def _tell_held(job: Job, asked: Verdict) -> NoReturn:
+    if asked.reason == "already_running":
+        say(
+            f"Not started: {job.service} is running already. Follow it: journalctl --user -u {job.service} -f"
+        )
+    else:
+        last = (
+            f", the last training ended at {asked.last_trained:%Y-%m-%d %H:%M}" if asked.last_trained else ""
+        )
+        say(f"Not started: the cooldown lasts another {spoken(asked.left)}{last}. --force skips it.")
+    raise SystemExit(NOT_NOW)
+
+
+def _tell_dry(job: Job, launcher: Launcher, now: Moment, *, force: bool) -> None:
+    unit = launcher.state()
+    asked = verdict(read_marker(job.marker), now, job.settings.cooldown, running=unit.active or unit.queued)
+    if asked.reason == "already_running" or not (asked.should_train or force):
+        _tell_held(job, asked)
+    say(f"Would start {job.service}.")
+
+
+def _tell_started(job: Job, launcher: Launcher, invocation: str, *, wait: bool, no_watch: bool) -> None:
+    if not no_watch and _ended_at_once(job, launcher, invocation):
+        unit = launcher.state()
+        if unit.result == "exit-code" and unit.status == str(NOT_NOW):
+            fail("the training said: not now (exit 75); that is no run, the marker stays as it is", NOT_NOW)
+        if unit.result not in ("success", ""):
+            for line in launcher.lines(invocation, last=10):
+                warn(f"  {line}")
+            fail(
+                f"{job.service} started and failed at once ({unit.result}, exit status {unit.status})", FAILED
+            )
+    say("Training started successfully!\n")
+    if not wait:
+        for hint in launcher.hints():
+            say(f"  {hint}")
+        return
+    for line in launcher.follow(invocation):
+        say(line)
+    _tell_result(job, launcher, invocation)
+
+
+def _ended_at_once(job: Job, launcher: Launcher, invocation: str) -> bool:
+    """Watch the start until the run reports its first phase, or some seconds have passed, or it ended."""
+    until = clock.elapsed() + FIRST_PHASE
+    while clock.elapsed() < until:
+        unit = launcher.state()
+        if not unit.active or unit.invocation != invocation:
+            return True
+        if _first_phase(places.status_file(job.service), invocation):
+            return False
+        clock.pause(0.1)
+    return False
+
+
+def _first_phase(path: Path, invocation: str) -> bool:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(told, dict) and told.get("invocation") == invocation and bool(told.get("phase"))
+
+
+def _tell_result(job: Job, launcher: Launcher, invocation: str) -> None:
+    unit = launcher.state()
+    with records_or_none(job) as records:
+        run = records.runs.find(invocation) if records is not None else None
+    outcome = run.outcome if run is not None else None
+    if outcome is Outcome.SUCCEEDED or (outcome is None and unit.result == "success"):
+        say("\nTraining succeeded.")
+        return
+    if outcome is Outcome.DEFERRED:
+        fail("the training said: not now (exit 75); that is no run, the marker stays as it is", NOT_NOW)
+    how = outcome or unit.result or "ended, and nobody recorded how"
+    fail(f"training {how} (exit status {(run.status if run else unit.status) or 'unknown'})", FAILED)
+
+
+def _utc(moment: Moment) -> str:
+    return f"{moment.calendar.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

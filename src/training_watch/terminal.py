@@ -1,0 +1,74 @@
+"""Lines for the person at the terminal: errors as one line and an exit code, which are listed here."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from training_watch import places
+from training_watch.config import ConfigError
+from training_watch.database import DatabaseError
+from training_watch.files import Busy
+from training_watch.launching import LaunchError
+from training_watch.marker import MarkerError
+
+# sysexits.h; what each command ends with is listed in docs/reference.md.
+FAILED, UNAVAILABLE, NOT_NOW, BAD_CONFIG = 1, 69, 75, 78
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def say(line: str) -> None:
+    click.echo(line)
+
+
+def warn(line: str) -> None:
+    click.echo(f"training-watch: {line}", err=True)
+
+
+def fail(line: str, code: int) -> NoReturn:
+    warn(line)
+    raise SystemExit(code)
+
+
+def errors_told(command: F) -> F:
+    """One line and an exit code for each error that a person or the system can cause."""
+
+    @wraps(command)
+    def told(*words: Any, **options: Any) -> Any:
+        try:
+            return command(*words, **options)
+        except ConfigError as error:
+            for mistake in error.mistakes:
+                warn(mistake)
+            raise SystemExit(BAD_CONFIG) from None
+        except places.NoHome as error:
+            fail(str(error), BAD_CONFIG)
+        except LaunchError as error:
+            fail(str(error), UNAVAILABLE)
+        except Busy as error:
+            fail(str(error), NOT_NOW)
+        except (DatabaseError, MarkerError, sqlite3.Error) as error:
+            fail(str(error), FAILED)
+        except BrokenPipeError:
+            # The reader has gone, as `| head` does. Python flushes once more when it ends: to nowhere, then.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(0) from None
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            fail(f"{where}{error.strerror or error}", FAILED)
+
+    return told  # type: ignore[return-value]
+
+
+class Told(click.Group):
+    """A group whose commands tell their errors."""
+
+    def invoke(self, context: click.Context) -> Any:
+        return errors_told(super().invoke)(context)
