@@ -83,15 +83,9 @@ class Daemon:
     # ---- the loop -------------------------------------------------------------------------------
 
     def _loop(self, connection: sqlite3.Connection, wakeup: socket.socket) -> None:
-        pinged_at = clock.elapsed()
         while not self._stopping:
             self._serve(connection, self._bell.read() if self._bell else False)
-            if (
-                self._notify.ping_interval is not None
-                and clock.elapsed() - pinged_at >= self._notify.ping_interval / 2
-            ):
-                self._notify.ping()
-                pinged_at = clock.elapsed()
+            self._ping()
             if self._reloading:
                 self._open_again(connection)
                 continue

@@ -70,6 +70,8 @@ def files(count: int) -> str:
 
 
 def _settling(order: Wait, state: State, settings: Settings, now: Moment, touched: int) -> str:
+    if not touched and state.pending is None:
+        return "nothing to train"  # a run has taken in what changed, and the quiet after it isn't over
     changed = f"{files(touched)} changed" if touched else "files changed"
     start = next_start(order, state, settings, now)
     if start is None or order.until is None or start <= order.until:

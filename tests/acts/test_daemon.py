@@ -96,6 +96,23 @@ def test_the_watchdog_is_pinged_from_the_loop_and_not_while_the_loop_stands(
         until(lambda: manager.count("WATCHDOG=1") > stood, "it pings again")
 
 
+def test_an_idle_daemon_sleeps(home: Home, manager: Manager) -> None:
+    with daemon(home, manager, WATCHDOG_USEC="400000") as process:
+        until(lambda: "STATUS=nothing to train" in manager, "the first training is over")
+        home.edit("a change that waits, with a countdown")
+        until(lambda: "STATUS=cooldown until" in manager, "it waits for the cooldown")
+        pings, before = manager.count("WATCHDOG=1"), ticks(process.pid)
+        until(lambda: manager.count("WATCHDOG=1") >= pings + 20, "seconds have passed, by its own pings")
+        # One wake-up for each ping. A loop that doesn't sleep uses about 200 ticks of 10 ms in that time.
+        assert ticks(process.pid) - before < 60
+
+
+def ticks(pid: int) -> int:
+    """CPU time used, user and system (proc_pid_stat(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
 def test_children_do_not_inherit_the_managers_socket(home: Home, manager: Manager) -> None:
     home.mode('env >"$HOME/environment"')
     with daemon(home, manager, WATCHDOG_USEC="60000000"):
