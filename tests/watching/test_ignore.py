@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from itertools import product
 from pathlib import Path
@@ -92,10 +93,13 @@ def test_a_pattern_means_what_it_means_to_git(repository: Path, rules: bytes) ->
     assert by_us(repository, PATHS) == by_git(repository, PATHS)
 
 
+# Git compares the part without wildcards on its own and then takes "**" in "a**/" to stand at the beginning
+# (dir.c, match_pathname): not what gitignore(5) says, and not followed here.
+ODD = re.compile(rb"[^/]\*\*+/")
 GLOB = st.lists(
     st.sampled_from([b"*", b"**", b"?", b"a", b"b", b".", b"/", b"!", b"[ab]", b"[!a]", b"\\a", b"dir"]),
     min_size=1, max_size=9,
-).map(b"".join)  # fmt: skip
+).map(b"".join).filter(lambda glob: not ODD.search(glob))  # fmt: skip
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

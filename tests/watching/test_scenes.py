@@ -131,15 +131,45 @@ def test_a_folder_renamed_twice_is_followed(tree: Tree) -> None:
     assert tree.pending() == {"sub3/deep/d.md"}
 
 
+def test_a_folder_that_moves_into_a_new_one_is_still_watched(tree: Tree, tmp_path: Path) -> None:
+    (tree.root / "new").mkdir()
+    (tree.root / "sub").rename(tree.root / "new/sub")
+    tree.see()
+    tree.train()
+    tree.write("new/sub/c.md", "changed")
+    tree.see()
+    assert tree.pending() == {"new/sub/c.md"}
+    folders = tree.watcher.condition.folders
+    (tree.root / "new/sub").rename(tmp_path / "out")
+    tree.hear()
+    assert tree.watcher.condition.folders == (folders - 2 if tree.backend == "inotify" else 0)
+
+
+def test_a_folder_that_somebody_still_holds_open_can_be_made_again(tree: Tree, tmp_path: Path) -> None:
+    held = os.open(tree.root / "sub/deep", os.O_RDONLY)
+    shutil.rmtree(tree.root / "sub")
+    tree.write("sub/deep/d.md", "new")
+    tree.see()
+    os.close(held)  # only now does the kernel speak of the old folder's end
+    tree.see()
+    (tree.root / "sub/deep").rename(tmp_path / "out")
+    tree.see()
+    (tmp_path / "out/d.md").write_text("not ours")
+    assert tree.backend == "poll" or not tree.hear()
+    assert tree.watcher.condition.folders == (2 if tree.backend == "inotify" else 0)
+
+
 def test_a_folder_is_told_from_one_whose_name_begins_alike(tree: Tree) -> None:
     tree.write("sub2/e.md")
     tree.write("sub!/f.md")
     tree.train()
-    shutil.rmtree(tree.root / "sub")
-    tree.see()
-    assert tree.pending() == {"sub/c.md", "sub/deep/d.md"}
-    tree.see_all()
-    assert tree.pending() == {"sub/c.md", "sub/deep/d.md"}
+    for name, files in (("sub!", {"sub!/f.md"}), ("sub", {"sub/c.md", "sub/deep/d.md"})):
+        shutil.rmtree(tree.root / name)
+        tree.see()
+        assert tree.pending() == files
+        tree.see_all()
+        assert tree.pending() == files
+        tree.train()
 
 
 def test_a_folder_deleted_and_made_again_is_watched(tree: Tree) -> None:
@@ -236,13 +266,13 @@ def test_what_editors_leave_behind_is_ignored(tree: Tree) -> None:
 
 def test_a_changed_rule_alone_is_no_change_and_a_newly_included_file_is(tree: Tree) -> None:
     tree.write("log/x.log")
-    tree.write(".gitignore", "*.log\nsub/\n")
+    tree.write(".gitignore", "*.log\nsub/\nb.md\n")
     tree.see()
     assert tree.pending() == set()
     tree.write("sub/c.md", "changed, but ignored")
     tree.see()
     assert tree.pending() == set()
-    tree.write(".gitignore", "sub/\n")
+    tree.write(".gitignore", "sub/\nb.md\n")
     tree.see()
     assert tree.pending() == {"log/x.log"}
     tree.later(60)  # rules that change quickly one after another are taken together
@@ -250,7 +280,7 @@ def test_a_changed_rule_alone_is_no_change_and_a_newly_included_file_is(tree: Tr
     tree.see()
     tree.later(60)
     tree.see()
-    assert tree.pending() == {"log/x.log", "sub/c.md", "sub/deep/d.md"}
+    assert tree.pending() == {"b.md", "log/x.log", "sub/c.md", "sub/deep/d.md"}
     tree.train()
     tree.write("sub/deep/d.md", "again")
     tree.see()
@@ -353,6 +383,25 @@ def test_a_root_below_a_folder_that_was_renamed_is_found_missing_in_time(
     tree.close()
 
 
+def test_a_root_inside_another_is_watched_when_the_outer_comes_back(tmp_path: Path, backend: Backend) -> None:
+    tree = Tree(tmp_path, backend, roots=[tmp_path / "docs", tmp_path / "docs/mid/inner"])
+    tree.write("mid/inner/b.md")
+    tree.train()
+    for folder in (tree.root, tree.root / "mid"):
+        folder.rename(tmp_path / "away")
+        (tmp_path / "away").rename(folder)
+        tree.see()
+        tree.write("mid/inner/b.md", f"changed in {folder}")
+        tree.see()
+        assert tree.pending() == {"mid/inner/b.md"}
+        tree.train()
+        tree.write("mid/inner/b.md", f"changed again in {folder}")
+        tree.see()
+        assert tree.pending() == {"mid/inner/b.md"}
+        tree.train()
+    tree.close()
+
+
 def test_one_of_two_roots_may_be_missing(tmp_path: Path, backend: Backend) -> None:
     tree = Tree(tmp_path, backend, roots=[tmp_path / "docs", tmp_path / "docs/inner"])
     tree.write("a.md")
@@ -360,6 +409,7 @@ def test_one_of_two_roots_may_be_missing(tmp_path: Path, backend: Backend) -> No
     tree.train()
     shutil.rmtree(tree.root / "inner")
     assert tree.see().absent == (os.fsencode(tree.root / "inner"),)
+    assert tree.see_all().files == 1
     assert tree.snapshot.pending() is None
     assert "inner: not there" in tree.watcher.condition.cause
     tree.write("a.md", "changed")

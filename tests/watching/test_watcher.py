@@ -139,6 +139,28 @@ def test_ignored_folders_are_not_watched_and_ignored_writes_are_no_hints(tmp_pat
     tree.close()
 
 
+def test_a_touched_folder_is_no_hint(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    tree.write("sub/a.md")
+    tree.train()
+    os.utime(tree.root / "sub")
+    os.utime(tree.root)
+    (tree.root / "sub").chmod(0o700)
+    assert not tree.hear()
+    tree.close()
+
+
+def test_folders_are_watched_or_not_as_soon_as_the_rules_change(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    tree.write("sub/a.md")
+    tree.hear()
+    for rules, folders in (("sub/\n", 1), ("", 2)):
+        tree.write(".gitignore", rules)
+        tree.later(60)
+        assert tree.watcher.condition.folders == folders
+    tree.close()
+
+
 def test_watches_do_not_pile_up(tmp_path: Path) -> None:
     tree = Tree(tmp_path)
     for number in range(50):

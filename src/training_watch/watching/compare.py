@@ -261,9 +261,8 @@ class Walk:
         yield from self._bounded()
 
     def _gone(self, path: bytes) -> Steps:
-        if self._roots.of(path) not in self._absent:
-            self._batch.gone.append(path)
-            yield from self._bounded()
+        self._batch.gone.append(path)
+        yield from self._bounded()
 
     def _gone_below(self, folder: bytes) -> Steps:
         for path in self._rows.known_below(folder):

@@ -166,7 +166,6 @@ class Inotify:
         name = os.fsencode(text)
         if self._ignore.is_rules(name):
             self._ignore.forget()
-            self._deaf.clear()
             self._owe_rebuild(f"{shown(join(folder, name))} changed", touched)
         elif self._ignore.ignored(join(folder, name), is_folder=False):
             if len(self._deaf) >= DEAF:
