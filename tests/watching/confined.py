@@ -5,6 +5,7 @@ unshare -Urm python -m watching.confined SCENE FOLDER
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from logging import INFO, WARNING
@@ -39,7 +40,10 @@ def polls_until_it_may(tree: Tree, name: str) -> None:
     assert tree.watcher.fileno() is None
     tree.write("a.md")
     assert not tree.hear()
+    retries = [tree.watcher._retry_at]
     assert tree.later(60).everything is False  # tried again, in vain
+    retries.append(tree.watcher._retry_at)
+    assert retries == [1060, 1060 + 120]
     assert tree.later(INTERVAL).everything
     assert [level for level, _ in tree.said] == [WARNING], tree.said  # once
     assert tree.see().news == 1
@@ -106,6 +110,42 @@ def unmounted_root(place: Path) -> None:
         tree.see()
         assert tree.pending() == {"a.md"}
         tree.close()
+
+
+def mounted_inside(place: Path) -> None:
+    tree = Tree(place)
+    tree.write("sub/deep/a.md")
+    tree.train()
+    mount(tree.root / "sub")
+    tree.write("sub/deep/b.md")
+    assert not tree.hear()  # no event tells of a mount
+    assert tree.later(10 * INTERVAL).everything
+    tree.see()
+    assert tree.pending() == {"sub/deep/a.md", "sub/deep/b.md"}
+    tree.write("sub/deep/c.md")
+    assert tree.hear().count == 1
+    tree.close()
+
+
+def on_a_network(place: Path) -> None:
+    fake = place / "mountinfo"
+    here = b"36 35 0:1 / / rw - ext4 none rw\n"
+    far = b"37 36 0:2 / %s rw - nfs4 server:/ rw\n" % os.fsencode(place / "docs/far")
+    fake.write_bytes(here)
+    subprocess.run(["mount", "--bind", fake, f"/proc/{os.getpid()}/mountinfo"], check=True)
+    tree = Tree(place, mode="auto")
+    assert tree.watcher.fileno() is not None
+    fake.write_bytes(here + far)
+    assert tree.later(10 * INTERVAL).everything
+    assert tree.watcher.condition.mode == "polling"
+    assert tree.watcher.condition.cause.startswith(f"{place}/docs/far is on nfs4")
+    tree.close()
+    again = Tree(place / "again", mode="auto", roots=[place / "docs"])
+    assert again.watcher.condition.mode == "polling"
+    again.close()
+    ignoring = Tree(place / "ignoring", mode="auto", roots=[place / "docs"], patterns=["/far/"])
+    assert ignoring.watcher.condition.mode == "inotify"
+    ignoring.close()
 
 
 def moved_to_another_disk(place: Path) -> None:

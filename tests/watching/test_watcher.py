@@ -37,6 +37,8 @@ def namespaces() -> None:
         "inotify_or_nothing",
         "unmounted_root",
         "moved_to_another_disk",
+        "mounted_inside",
+        "on_a_network",
     ],
 )
 def test_in_namespaces_of_its_own(tmp_path: Path, scene: str) -> None:
