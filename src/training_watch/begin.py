@@ -20,6 +20,8 @@ def begin(job: Job, invocation: str, now: Callable[[], Moment], say: Callable[[s
     began = now()
     with opened_records(job, say) as records:
         records.compare_all(began, running=False)
+        if records.runs.open() is not None:  # one before it ended unrecorded, and may have succeeded
+            records.snapshot.doubt()
         pending = records.snapshot.pending()
         records.snapshot.begin()
         records.runs.begin(invocation, began, pending.content if pending else "")

@@ -13,7 +13,6 @@ from datetime import UTC, timedelta
 from training_watch import places
 from training_watch.bell import ring
 from training_watch.config import Job
-from training_watch.cooldown import since
 from training_watch.events import Marker, Moment, Outcome, Run
 from training_watch.launching import Launcher
 from training_watch.marker import read_marker, write_marker
@@ -100,34 +99,32 @@ def amend(
         return None
     if records.runs.open() != run:
         return None
+    outcome, status, ended = Outcome.INTERRUPTED, "", run.alive
     marker = read_marker(job.marker)
     if marker is not None and _covers(marker, run, now):
-        known = unit.invocation == run.invocation and unit.result
-        outcome = (
-            judge(Ending(unit.result, "exited", unit.status), stopping=False)
-            if known
-            else Outcome.INTERRUPTED
-        )
+        if unit.invocation == run.invocation and unit.result:
+            outcome = judge(Ending(unit.result, "exited", unit.status), stopping=False)
+            status = unit.status
         ended = Moment(marker.boot_id or "", marker.elapsed or 0.0, marker.ended)
         say(
             "The last training wrote its marker, but its end was not recorded: what it read counts as untrained"
         )
     else:
-        outcome, ended = Outcome.INTERRUPTED, run.alive
         write_marker(job.marker, ended)
         say(
             f"The last training was interrupted; its last sign of life was {ended.calendar:%Y-%m-%d %H:%M:%S}"
         )
         say(f"Training marker updated: {job.marker}")
-    records.snapshot.fail()
-    records.runs.finish(run.invocation, ended, outcome, status=unit.status, self_fed=False)
+    records.compare_all(now, running=True)
+    records.snapshot.doubt()
+    records.runs.finish(run.invocation, ended, outcome, status=status, self_fed=False)
     return run
 
 
 def _close(records: Records, run: Run, ended: Moment, outcome: Outcome, status: str) -> None:
     if outcome is Outcome.SUCCEEDED:
         records.snapshot.succeed()
-    else:
+    elif outcome is not Outcome.DEFERRED:  # that was no run: what was its own before stays so
         records.snapshot.fail()
     pending = records.snapshot.pending()
     self_fed = pending is not None and pending.own
@@ -135,7 +132,11 @@ def _close(records: Records, run: Run, ended: Moment, outcome: Outcome, status: 
 
 
 def _covers(marker: Marker, run: Run, now: Moment) -> bool:
-    """Whether the marker was written by this run or after it; a marker has whole seconds."""
-    if marker.boot_id == run.began.boot_id and marker.elapsed is not None:
-        return marker.elapsed >= run.began.elapsed
-    return marker.ended >= run.began.calendar.replace(microsecond=0) and since(run.began, now) >= 0
+    """Whether the marker was written by this run or after it; one from the future proves nothing."""
+    if marker.boot_id is not None and marker.elapsed is not None:
+        if marker.boot_id == run.began.boot_id:
+            return marker.elapsed >= run.began.elapsed
+        if marker.boot_id == now.boot_id:
+            return True
+    began = run.began.calendar.replace(microsecond=0)  # a marker has whole seconds
+    return began <= min(marker.ended, marker.written) <= now.calendar

@@ -3,6 +3,7 @@
     compare()  the tree ──▶ digest         what is there now
     begin()    digest ──▶ attempted        what the run that begins now will read
     succeed()  attempted ──▶ trained       what the last successful run has read
+    doubt()    unknown ──▶ trained         what a run may have read whose end nobody recorded
     pending()  digest IS NOT trained       what is owed
 
 A path that stirred during a run counts as read in a state that nobody knows: it stays owed.
@@ -44,6 +45,11 @@ UPDATE files SET trained = CASE WHEN stirred THEN x'' ELSE attempted END, own = 
 WHERE job = ? AND (stirred OR own OR trained IS NOT attempted)
 """
 FAIL = "UPDATE files SET own = stirred WHERE job = ? AND own IS NOT stirred"
+# What nobody recorded may have been a success, so what was attempted may be what is deployed.
+DOUBT = """
+UPDATE files SET trained = CASE WHEN stirred OR attempted IS NOT trained THEN x'' ELSE trained END, own = stirred
+WHERE job = ? AND (stirred OR own OR attempted IS NOT trained)
+"""
 CLEAN = "DELETE FROM files WHERE job = ? AND digest IS NULL AND trained IS NULL"
 
 
@@ -115,6 +121,14 @@ class Snapshot:
         """The run failed: all stays owed, and what stirred during it is its own."""
         with transaction(self._connection):
             self._connection.execute(FAIL, (self._job,))
+
+    def doubt(self) -> None:
+        """A run ended unrecorded: it may have succeeded on what it was given, and on all that stirred meanwhile.
+
+        The caller has compared everything since it ended.
+        """
+        with transaction(self._connection):
+            self._connection.execute(DOUBT, (self._job,))
 
     def notice(self, moment: Moment) -> None:
         """There were news at `moment`; a comparison that finds some says so itself."""
