@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,15 @@ def started(launcher: Process) -> str:
     outcome = launcher.start(within=TIMELY)
     assert isinstance(outcome, Started), outcome
     return outcome.invocation
+
+
+def opened(pid: int) -> set[str]:
+    """The files that a process has open."""
+    found = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed while we look
+            found.add(os.readlink(link))
+    return found
 
 
 def ended(launcher: Process) -> UnitState:
@@ -218,19 +229,24 @@ def test_two_starts_at_once_make_one_run(job: Job) -> None:
 
 
 def test_asking_for_the_state_never_turns_a_supervisor_away(job: Job) -> None:
-    asking = (
-        "import sys; from pathlib import Path; from training_watch.launching.process import _held\n"
-        "while True: _held(Path(sys.argv[1]))"
-    )
     launcher = job.launcher("true")
-    job.lock.touch()
-    with subprocess.Popen([sys.executable, "-c", asking, job.lock]) as asker:
-        try:
-            for _ in range(5):
-                started(launcher)
-                ended(launcher)
-        finally:
-            asker.kill()
+    with job.lock.open("w") as probe:
+        fcntl.flock(probe, fcntl.LOCK_SH)
+        # Somebody else who asks at the same time sees no run.
+        assert not launcher.state().active
+        with subprocess.Popen([sys.executable, str(SUPERVISOR), str(job.folder), UNIT, "true"]) as supervisor:
+            soon(lambda: str(job.lock) in opened(supervisor.pid), "the supervisor tries the lock")
+            fcntl.flock(probe, fcntl.LOCK_UN)
+            assert supervisor.wait(TIMELY) == 0
+
+
+def test_between_the_lock_and_the_name_a_run_is_active_and_nameless(job: Job) -> None:
+    launcher = job.launcher("true")
+    started(launcher)
+    ended(launcher)
+    with job.lock.open("rb") as supervisor:
+        fcntl.flock(supervisor, fcntl.LOCK_EX)
+        assert launcher.state() == UnitState(active=True, queued=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -409,6 +425,7 @@ def test_a_supervisor_that_does_not_begin_in_time_is_no_start(job: Job) -> None:
     assert launcher.start(within=0.1) == NotStarted(f"the supervisor of {UNIT} has not begun within 0.1 s")
     (child,) = launcher._children
     os.kill(child, signal.SIGKILL)
+    soon(lambda: not launcher.state().active and not launcher._children, "it is reaped")
 
 
 def test_a_missing_supervisor_is_the_systems_fault(job: Job) -> None:
