@@ -13,9 +13,16 @@ from pathlib import Path
 
 from watching.tree import INTERVAL, Tree
 
+# What a scene ends with that this machine can't play.
+IMPOSSIBLE = 77
+
 
 def limit(what: str, number: int) -> None:
-    Path(f"/proc/sys/user/{what}").write_text(str(number), encoding="ascii")
+    try:
+        Path(f"/proc/sys/user/{what}").write_text(str(number), encoding="ascii")
+    except OSError as error:  # a container has it read-only
+        print(error, file=sys.stderr)
+        sys.exit(IMPOSSIBLE)
 
 
 def too_few_watches(place: Path) -> None:
