@@ -138,5 +138,9 @@ def _covers(marker: Marker, run: Run, now: Moment) -> bool:
             return marker.elapsed >= run.began.elapsed
         if marker.boot_id == now.boot_id:
             return True
-    began = run.began.calendar.replace(microsecond=0)  # a marker has whole seconds
-    return began <= min(marker.ended, marker.written) <= now.calendar
+    began = run.began.calendar
+    # The file's own time has fractions of a second, the time in it has none.
+    return (
+        began < marker.written <= now.calendar
+        and began.replace(microsecond=0) <= marker.ended <= now.calendar
+    )

@@ -12,6 +12,7 @@ import pytest
 
 from acts.conftest import PROGRAM, Home
 from machine.waiting import eventually
+from needs import lacking
 
 
 def without_manager(home: Home) -> dict[str, str]:
@@ -48,12 +49,12 @@ def test_without_a_user_manager_install_ends_with_69_and_writes_nothing(home: Ho
 def small_state(home: Home) -> Iterator[Path]:
     """The state folder on a disk of 512 KiB."""
     if os.geteuid() != 0:
-        pytest.skip("mounting a small tmpfs needs root")
+        lacking("mounting a small tmpfs needs root")
     folder = home.database.parent
     folder.mkdir(parents=True)
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", folder], check=False)
     if mounted.returncode != 0:
-        pytest.skip("this machine doesn't let us mount")
+        lacking("this machine doesn't let us mount")
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from needs import lacking
 from training_watch.database import DatabaseError, open_database, transaction
 
 
@@ -80,12 +81,12 @@ def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     if os.geteuid() != 0:
-        pytest.skip("mounting a small tmpfs needs root")
+        lacking("mounting a small tmpfs needs root")
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], check=False)
     if mounted.returncode != 0:
-        pytest.skip("this machine doesn't let us mount")
+        lacking("this machine doesn't let us mount")
     yield folder
     subprocess.run(["umount", folder], check=True)
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from needs import lacking
+
 if TYPE_CHECKING:
     from knowledge_platform.conftest import Crystal
 
@@ -88,6 +90,8 @@ def test_a_training_that_is_asked_to_stop_stops_cleanly(
     before = trained.current().id
     path = tmp_path / "status.json"
     trained.environ["TRAINING_STATUS_FILE"] = str(path)
+    # Seconds of work after the line that start() waits for, so that the signal comes in the midst of it.
+    trained.write("big.md", "".join(f"# Part {n}\n\nSome text of part {n}.\n\n" for n in range(20_000)))
     child = start(trained)
     child.send_signal(number)
     _, said = child.communicate(timeout=60)
@@ -129,7 +133,7 @@ def on_tmpfs(crystal: "Crystal", size: str, script: str) -> subprocess.Completed
     unshare = shutil.which("unshare")
     probe = ["unshare", "-rm", "sh", "-c", f"mount -t tmpfs none {crystal.folder.parent}"]
     if unshare is None or subprocess.run(probe, capture_output=True, check=False).returncode:
-        pytest.skip("needs unshare -rm and a tmpfs of its own")
+        lacking("needs unshare -rm and a tmpfs of its own")
     crystal.folder.mkdir(exist_ok=True)
     mount = f'mount -t tmpfs -o size={size} none "$CRYSTAL_STORE"; crystal() {{ "{sys.executable}" -m knowledge_platform "$@"; }}'
     return subprocess.run(

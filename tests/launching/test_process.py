@@ -191,7 +191,7 @@ def test_what_a_training_leaves_behind_is_killed_before_the_lock_is_free(job: Jo
 
 
 def test_a_training_that_slipped_the_leash_does_not_hold_the_lock(job: Job) -> None:
-    launcher = job.launcher("setsid sleep 1000 & echo $! > pid")
+    launcher = job.launcher("setsid sh -c 'echo $$ > pid; exec sleep 1000' & until [ -s pid ]; do :; done")
     started(launcher)
     slipped = job.pid()
     try:

@@ -74,7 +74,9 @@ class Chain:
                 rm -rf "$file" "$file.d"
                 systemctl --user daemon-reload; systemctl --user reset-failed {unit}; true"""
             )
-        self.host.user("rm -rf docs train mode runs go marker config.toml state cache .local/state/training-watch")
+        self.host.user(
+            "rm -rf docs train mode runs go marker config.toml state cache .local/state/training-watch"
+        )
 
     def configure(self, **other: object) -> None:
         known = {"debounce": DEBOUNCE, "max_wait": MAX_WAIT, "cooldown": COOLDOWN, **other}

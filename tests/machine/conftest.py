@@ -12,6 +12,7 @@ import pytest
 
 from machine.host import CommandError, Host, OwnManager
 from machine.machine import Machine, missing
+from needs import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -54,9 +55,7 @@ def host() -> Iterator[Host]:
 
 def _unavailable(why: str) -> None:
     hint = "as root, run scripts/prepare-machine.sh, then these tests"
-    if os.environ.get("CI"):
-        pytest.fail(f"{why} ({hint})", pytrace=False)
-    pytest.skip(f"{why} ({hint})")
+    lacking(f"{why} ({hint})")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

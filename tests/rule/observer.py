@@ -116,9 +116,8 @@ class Observer:
 
     def ends(self, at: float, now: Moment, outcome: Outcome, status: str, *, recorded: bool) -> None:
         run = self._close(outcome, status, known=recorded)
-        run.wrote = (
-            run.wrote and self.here
-        )  # of an absent root nothing is pending, so nothing of its own either
+        # Of an absent root nothing is pending, so nothing of the run's own either.
+        run.wrote = run.wrote and self.here
         if outcome is not Outcome.DEFERRED:
             self._rest = Rest(at, now, sure=True)
 

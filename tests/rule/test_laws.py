@@ -6,6 +6,7 @@ end of each script, when the world has come to rest, law 1. A failing script is 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from hypothesis import HealthCheck, given, settings
@@ -120,7 +121,15 @@ def assert_nothing_is_lost(world: World) -> None:
     assert world.order() == Wait(Reason.NOTHING)
 
 
-few = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+# The same 300 scripts each time, so that a change is judged by itself; other ones, and more, for who looks for bugs:
+#   TRAINING_WATCH_SCRIPTS=5000 pytest tests/rule/test_laws.py
+MORE = os.environ.get("TRAINING_WATCH_SCRIPTS")
+few = settings(
+    deadline=None,
+    max_examples=int(MORE or 300),
+    derandomize=MORE is None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 
 @few

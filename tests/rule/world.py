@@ -570,7 +570,8 @@ class World:
                 return marker.elapsed >= run.began.elapsed
             if marker.boot_id == self.now().boot_id:
                 return True
-        return run.began.calendar <= min(marker.ended, marker.written) <= self.now().calendar
+        began, now = run.began.calendar, self.now().calendar
+        return began < marker.written <= now and began <= marker.ended <= now
 
     def _activate(self, starter: Starter, *, forced: bool, recorded: bool = True) -> str:
         """The unit starts, and with it begin.py."""
