@@ -138,7 +138,9 @@ def _first_phase(path: Path, invocation: str) -> bool:
 
 
 def _tell_result(job: Job, launcher: Launcher, invocation: str) -> None:
-    unit = launcher.state()
+    # Its last line is out, but what records its end may still be at work.
+    while (unit := launcher.state()).active and unit.invocation == invocation:
+        clock.pause(0.1)
     with records_or_none(job) as records:
         run = records.runs.find(invocation) if records is not None else None
     outcome = run.outcome if run is not None else None

@@ -45,13 +45,14 @@ def test_without_a_shells_hints_the_manager_is_found_all_the_same(machine: Machi
 def test_without_a_user_manager_install_ends_with_a_trained_model_and_the_one_command_that_keeps_watching(
     machine: Machine,
 ) -> None:
-    machine.root("useradd -m plain && cp -r /home/dev/project /home/plain/ && chown -R plain: /home/plain")
+    machine.copy_project("plain")
+    machine.root("useradd -m plain && cp -r /home/dev/plain /home/plain/ && chown -R plain: /home/plain")
     plain = (
         "cd /home/plain && setpriv --reuid=plain --regid=plain --init-groups "
         "env -i HOME=/home/plain USER=plain PATH=/usr/bin:/bin LANG=C.UTF-8"
     )
     machine.root(f"cp -r {machine.home}/.config/pip /home/plain/.config 2>/dev/null || true")
-    installed = machine.root(f"{plain} bash project/scripts/install.sh", timeout=600)
+    installed = machine.root(f"{plain} bash plain/scripts/install.sh", timeout=600)
     assert "Training succeeded." in installed.stdout
     assert "training-watch run" in installed.stdout
     assert ".md:" in machine.root(f"{plain} .local/bin/crystal ask cooldown").stdout
@@ -59,7 +60,7 @@ def test_without_a_user_manager_install_ends_with_a_trained_model_and_the_one_co
 
 def test_the_tests_pass_for_a_newcomer(machine: Machine) -> None:
     """Those that need no machine of their own. As the user: what only root is refused is tried here, too."""
-    project = machine.copy_project()
+    project = machine.copy_project("fresh")
     folders = (
         "tests/acts tests/ground tests/watching tests/launching tests/units tests/install tests/test_docs.py"
     )
