@@ -87,6 +87,8 @@ class Keeper:
         self._awaited: str | None = None
         self._look_at: float | None = None
         self._alive_at = 0.0
+        self._noticed: Moment | None = None
+        self._absent: tuple[bytes, ...] = ()
         self._said: tuple[object, ...] = ()
 
     # ---- what the loop calls --------------------------------------------------------------------
@@ -97,7 +99,7 @@ class Keeper:
         self.watcher.arm(now.elapsed)
         # The watches tell of what comes; what came while nobody watched is found by looking.
         self._touched.all("the daemon has just started")
-        noticed = self._records.snapshot.noticed()
+        noticed = self._noticed = self._records.snapshot.noticed()
         ago = since(noticed, now) if noticed is not None else self.job.settings.debounce
         if ago < self.job.settings.debounce and self._records.snapshot.pending() is not None:
             self._step(Changed(now.elapsed - ago))
@@ -145,6 +147,7 @@ class Keeper:
             "balks": [self.state.balks, self.state.balked_at, self.state.balked_why],
             "comparing": self._comparing is not None,
             "obstacle": self.state.obstacle,
+            "absent": [printable(root) for root in self._absent],
             "watching": {
                 "mode": condition.mode, "cause": condition.cause, "mend": condition.mend, "folders": condition.folders,
             },
@@ -181,11 +184,21 @@ class Keeper:
         except MarkerError as error:
             obstacle = str(error)
         was = self.state
+        self._hear_of_others(now)
         history = self._records.runs.recent()
         self._step(Observed(now.elapsed, self._running(unit), marker, history, obstacle))
         self._follow(was, unit, now)
         waits = self.state.running is not None or self._awaited is not None or obstacle is not None
         self._look_at = now.elapsed + (SOON if self._is_ending(unit) else LOOK) if waits else None
+
+    def _hear_of_others(self, now: Moment) -> None:
+        """Where no event tells of changes, a run that begins or ends may be the first to find some."""
+        noticed = self._records.snapshot.noticed()
+        if noticed is None or noticed == self._noticed:
+            return
+        self._noticed = noticed
+        if self.watcher.condition.mode != "inotify" and noticed.boot_id == now.boot_id:
+            self._step(Changed(noticed.elapsed))
 
     def _is_ending(self, unit: UnitState) -> bool:
         """Its end is recorded, and the bell has rung for it, but the unit is not inactive yet."""
@@ -276,6 +289,9 @@ class Keeper:
 
     def _compared(self, comparison: Comparison) -> None:
         now = self._now()
+        for root in set(comparison.absent) - set(self._absent):
+            log.warning("%s: %s is absent: its files are kept as they were", self.job.name, printable(root))
+        self._absent = comparison.absent
         if comparison.news and not self._announced:
             self._step(Changed(now.elapsed))
         git = next(filter(None, (busy(root) for root in self.job.roots)), None) if self.state.burst else None

@@ -39,6 +39,7 @@ class JobStatus:
     next_start: str | None
     training: dict[str, Any] | None
     watching: dict[str, Any] = field(default_factory=dict)
+    absent: list[str] = field(default_factory=list)
     trouble: str | None = None
 
 
@@ -94,6 +95,7 @@ def status_of(
         next_start=at.isoformat(timespec="seconds") if at else None,
         training=_json(places.status_file(job.service)) if running else None,
         watching=mine.get("watching") or {},
+        absent=mine.get("absent") or [],
         trouble=trouble,
     )
 
@@ -141,6 +143,10 @@ def _job_lines(status: JobStatus) -> list[str]:
     if watching.get("cause"):
         how += f"; {watching['cause']}"
     lines = [f"  watching  {', '.join(map(str, job.paths))} ({how})", f"  now       {status.line}"]
+    lines += [
+        f"  absent    {root}: nothing is pending from it, its files are kept as they were"
+        for root in status.absent
+    ]
     if watching.get("mend"):
         lines.append(f"  mend      {watching['mend']}")
     if state.pending:
@@ -170,6 +176,7 @@ def _job_json(status: JobStatus) -> dict[str, Any]:
         "paths": [str(path) for path in status.job.paths],
         "service": status.job.service,
         "watching": status.watching or None,
+        "absent": status.absent,
         "waiting_for": str(status.order.reason) if isinstance(status.order, Wait) else "nothing",
         "line": status.line,
         "next_start": status.next_start,

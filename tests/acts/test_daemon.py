@@ -166,6 +166,17 @@ def test_a_folder_that_comes_later_is_waited_for(home: Home, manager: Manager) -
         until(lambda: home.runs() == 1, "it trains when the folder comes")
 
 
+def test_a_folder_that_goes_is_absent_and_nothing_is_trained_for_it(home: Home, manager: Manager) -> None:
+    home.configure(cooldown="0")
+    with daemon(home, manager):
+        until(lambda: home.runs() == 1 and "STATUS=nothing to train" in manager, "a first training")
+        (home.path / "docs").rename(home.path / "elsewhere")
+        until(lambda: "absent " in home.run("status").stdout, "status says that it is absent")
+        (home.path / "elsewhere").rename(home.path / "docs")
+        until(lambda: "absent " not in home.run("status").stdout, "it is there again")
+        assert home.runs() == 1
+
+
 def test_a_damaged_history_is_set_aside_when_it_starts(home: Home, manager: Manager) -> None:
     home.database.parent.mkdir(parents=True)
     home.database.write_bytes(b"no database at all " * 500)

@@ -206,12 +206,15 @@ class Observer:
         return run
 
     def _real(self) -> list[Watched]:
-        return [run for run in self.runs if run.recorded and run.outcome not in (None, Outcome.DEFERRED)]
+        """Those that are runs: one that said "not now" is none, if that was recorded."""
+        over = [run for run in self.runs if run.recorded and run.outcome is not None]
+        return [run for run in over if run.outcome is not Outcome.DEFERRED or not run.known]
 
     def _failed_on_this(self) -> list[Watched]:
         failed: list[Watched] = []
         for run in reversed(self.runs):
-            if run.outcome is Outcome.SUCCEEDED:
+            unsure = run.recorded and not run.known and (run.before != self.tree or run.stirred)
+            if run.outcome is Outcome.SUCCEEDED or unsure:  # what is owed since is not what was owed before
                 break
             counts = run.outcome in (Outcome.FAILED, Outcome.INTERRUPTED) and run.recorded
             if counts and not run.forced and run.before == self.tree:

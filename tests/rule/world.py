@@ -83,10 +83,10 @@ class Snapshot:
         self._rows: dict[str, Row] = {}
         self.noticed: Moment | None = None
 
-    def compare(self, names: Iterable[str] | None, now: Moment, *, running: bool) -> int:
-        """Look at `names`, or at everything; the number of news."""
+    def compare(self, names: Iterable[str] | None, now: Moment, *, running: bool) -> None:
+        """Look at `names`, or at everything."""
         if not self._tree.here:
-            return 0
+            return
         news = 0
         for path in sorted(self._rows.keys() | self._tree.files if names is None else set(names)):
             stamp, digest = self._tree.files.get(path, (0, None))
@@ -102,7 +102,6 @@ class Snapshot:
                 row.stirred = True
         if news:
             self.noticed = now
-        return news
 
     def begin(self) -> None:
         for row in self._rows.values():
@@ -208,12 +207,13 @@ class Daemon:
         self._names: set[str] = set()
         self._everything = True  # nobody told what changed while no daemon ran
         self._announced = True
-        self._comparing: tuple[float, int] | None = None
+        self._noticed: Moment | None = None
+        self._comparing: float | None = None
         self._awaited: str | None = None
         self._look_at: float | None = None
         self._alive_at = 0.0
         self._scan_at = world.now().elapsed + self._between_scans()
-        noticed = world.disk.snapshot.noticed
+        noticed = self._noticed = world.disk.snapshot.noticed
         if noticed is not None and (ago := since(noticed, world.now())) < world.settings.debounce:
             self._step(Changed(world.now().elapsed - ago))
         self._observe()
@@ -233,7 +233,7 @@ class Daemon:
 
     def due(self) -> float:
         if self._comparing is not None:
-            return self._comparing[0]
+            return self._comparing
         current = self.order()
         if not isinstance(current, Wait):
             return self._world.now().elapsed
@@ -252,7 +252,7 @@ class Daemon:
         if self.state.running is not None and now.elapsed >= self._alive_at:
             self._world.alive(self.state.running.invocation)
             self._alive_at = now.elapsed + SIGN_OF_LIFE
-        if self._comparing is not None and now.elapsed >= self._comparing[0]:
+        if self._comparing is not None and now.elapsed >= self._comparing:
             self._compared()
         if self._comparing is None:
             self._act()
@@ -275,6 +275,10 @@ class Daemon:
     def _observe(self) -> None:
         world = self._world
         world.amend()
+        noticed = world.disk.snapshot.noticed
+        if world.polling and noticed is not None and noticed != self._noticed:
+            self._step(Changed(noticed.elapsed))
+        self._noticed = noticed
         was, running = self.state.running, world.running()
         self._step(Observed(world.now().elapsed, running, world.disk.marker, world.disk.recent()))
         if running is not None and (was is None or was.invocation != running.invocation):
@@ -291,23 +295,25 @@ class Daemon:
         names, everything = self._names, self._everything or self._world.polling
         self._names, self._everything = set(), False
         self._announced = not everything
-        news = self._world.disk.snapshot.compare(
+        self._world.disk.snapshot.compare(
             None if everything else names, self._world.now(), running=self.state.running is not None
         )
-        self._comparing = (self._world.now().elapsed + self._world.comparing_takes, news)
+        self._comparing = self._world.now().elapsed + self._world.comparing_takes
         if self._world.comparing_takes == 0:
             self._compared()
 
     def _compared(self) -> None:
-        assert self._comparing is not None
-        (_, news), self._comparing = self._comparing, None
-        now = self._world.now().elapsed
-        if news and not self._announced:
-            self._step(Changed(now))
+        self._comparing = None
+        now, noticed = self._world.now(), self._world.disk.snapshot.noticed
+        # A difference that no event announced: its burst begins when it is found, by whomever, also
+        # by the begin or the mark of a run, or by the daemon before this one.
+        if noticed is not None and not self._announced and noticed != self._noticed:
+            self._step(Changed(now.elapsed - since(noticed, now)))
+        self._noticed = noticed
         busy = "a rebase in /repo" if self._world.git_is_busy and self.state.burst else None
-        self._step(Compared(now, self._world.disk.snapshot.pending(), busy))
+        self._step(Compared(now.elapsed, self._world.disk.snapshot.pending(), busy))
         if self._everything:
-            self._step(Doubted(now))
+            self._step(Doubted(now.elapsed))
 
     def _start(self) -> None:
         invocation = self._world.trigger(Starter.DAEMON, forced=False)
