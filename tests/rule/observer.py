@@ -14,6 +14,8 @@ from training_watch.events import Moment, Order, Outcome, Reason, Starter, Wait
 STALEST = 300.0 + 60.0
 # A comparison may take 20 s and be a second old when it starts a run: who polls sees nothing newer.
 UNSEEN = 25.0
+# How often a tree is looked at that is polled.
+POLL = 300.0
 
 
 @dataclass(slots=True)
@@ -259,7 +261,9 @@ class Observer:
         listening = self._daemon_since is not None and self._daemon_since <= at - quiet
         if self._polling or not listening:
             # What was undone between two looks was never there for one who looks.
-            first = {change.path: change.before for change in reversed(recent)}
+            # The last look before may be as long ago as one interval of polling.
+            since_a_look = [change for change in heard if change.at >= at - quiet - POLL]
+            first = {change.path: change.before for change in reversed(since_a_look)}
             recent = [change for change in recent if first[change.path] != self.tree.get(change.path)]
         if not recent:
             return

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from rule.moments import EPOCH
-from rule.observer import Observer
+from rule.observer import POLL, Observer
 from training_watch.cooldown import rest, since
 from training_watch.decide import Settings, State, order, step
 from training_watch.events import (
@@ -39,7 +39,7 @@ from training_watch.events import (
 )
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
-POLL, RESCAN = 5 * MINUTE, HOUR
+RESCAN = HOUR
 SIGN_OF_LIFE, LOOK, FIRST_LOOK = 300.0, 60.0, 5.0
 BOOTING = 30.0
 # What a run read of a path that changed meanwhile: it differs from every content and from absence.
