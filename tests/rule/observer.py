@@ -182,7 +182,7 @@ class Observer:
         """Whether what is said to hold the untrained back does so by right."""
         if not isinstance(order, Wait):
             return False
-        failed = self._failed_on_this()
+        failed = self._failed_on_this(at_most=True)
         match order.reason:
             case Reason.RETRIES:
                 return len(failed) > self._settings.retries
@@ -212,11 +212,14 @@ class Observer:
         over = [run for run in self.runs if run.recorded and run.outcome is not None]
         return [run for run in over if run.outcome is not Outcome.DEFERRED or not run.known]
 
-    def _failed_on_this(self) -> list[Watched]:
+    def _failed_on_this(self, *, at_most: bool = False) -> list[Watched]:
+        """Those that count against this content; `at_most`: those before a run of unknown end too, which may."""
         failed: list[Watched] = []
         for run in reversed(self.runs):
             unsure = run.recorded and not run.known and (run.before != self.tree or run.stirred)
-            if run.outcome is Outcome.SUCCEEDED or unsure:  # what is owed since is not what was owed before
+            if run.outcome is Outcome.SUCCEEDED or (
+                unsure and not at_most
+            ):  # what is owed since is not what was owed before
                 break
             counts = run.outcome in (Outcome.FAILED, Outcome.INTERRUPTED) and run.recorded
             if counts and not run.forced and run.before == self.tree:
