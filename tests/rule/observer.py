@@ -212,17 +212,21 @@ class Observer:
         over = [run for run in self.runs if run.recorded and run.outcome is not None]
         return [run for run in over if run.outcome is not Outcome.DEFERRED or not run.known]
 
-    def _failed_on_this(self, *, at_most: bool = False) -> list[Watched]:
-        """Those that count against this content; `at_most`: those before a run of unknown end too, which may."""
+    def _failed(self, *, surely: bool) -> list[Watched]:
+        """The runs since the last success that failed on what is owed now; `surely`, or perhaps.
+
+        An unrecorded run makes what it may have read owed, so with it the same tree is other content.
+        """
         failed: list[Watched] = []
         for run in reversed(self.runs):
             unsure = run.recorded and not run.known and (run.before != self.tree or run.stirred)
-            if run.outcome is Outcome.SUCCEEDED or (
-                unsure and not at_most
-            ):  # what is owed since is not what was owed before
+            if run.outcome is Outcome.SUCCEEDED and (run.known or surely):
                 break
-            counts = run.outcome in (Outcome.FAILED, Outcome.INTERRUPTED) and run.recorded
-            if counts and not run.forced and run.before == self.tree:
+            if unsure and surely:
+                break
+            counts = run.outcome is Outcome.FAILED or not run.known
+            same = run.before == self.tree or (run.before is None and not surely)
+            if counts and run.recorded and not run.forced and same:
                 failed.append(run)
         return failed
 
@@ -279,7 +283,7 @@ class Observer:
 
     def _law_6(self) -> None:
         """Failure is remembered."""
-        failed = self._failed_on_this()
+        failed = self._failed(surely=True)
         assert len(failed) <= self._settings.retries, "law 6: more retries than allowed"
         refused = [run for run in failed if run.known and run.status in FINAL_STATUSES]
         assert not refused, "law 6: a training that refused this content is asked again"

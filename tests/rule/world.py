@@ -282,6 +282,7 @@ class Daemon:
         was, running = self.state.running, world.running()
         self._step(Observed(world.now().elapsed, running, world.disk.marker, world.disk.recent()))
         if running is not None and (was is None or was.invocation != running.invocation):
+            self._names.clear()  # the beginning run has looked itself
             self._alive_at = world.now().elapsed + SIGN_OF_LIFE
         if self._awaited is not None and world.active is None:
             if world.disk.find(self._awaited) is None:
