@@ -111,7 +111,7 @@ few = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChec
 @few
 @given(spans)
 def test_what_we_take_means_the_same_to_systemd(text: str) -> None:
-    assert microseconds(text) == pytest.approx(seconds(text) * 1e6, abs=10)
+    assert microseconds(text) == pytest.approx(seconds(text) * 1e6, rel=1e-12, abs=10)
 
 
 @systemd
