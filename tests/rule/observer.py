@@ -182,7 +182,7 @@ class Observer:
         """Whether what is said to hold the untrained back does so by right."""
         if not isinstance(order, Wait):
             return False
-        failed = self._failed_on_this(at_most=True)
+        failed = self._failed(surely=False)
         match order.reason:
             case Reason.RETRIES:
                 return len(failed) > self._settings.retries
