@@ -68,7 +68,7 @@ def _stop(watcher: str, say: Say) -> None:
     if text is None or not units.ours(text):
         return
     try:
-        done = systemctl("disable", "--now", watcher)
+        done = systemctl("disable", "--now", watcher, timeout=30)
         why = last_line(done.stderr) if done.returncode != 0 else None
     except LaunchError as error:
         why = str(error)
