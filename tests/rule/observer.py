@@ -72,6 +72,8 @@ class Observer:
         self._stepped_at = float("-inf")
         self._daemon_since: float | None = None
         self._awake_since = float("-inf")
+        self._booted_at = float("-inf")
+        self._root_moved_at = float("-inf")
 
     # ---- what it sees ---------------------------------------------------------------------------
 
@@ -92,9 +94,9 @@ class Observer:
         if (run := self.active()) is not None:
             run.stirred.add(path)
 
-    def root_moved(self, contents: dict[str, int], *, here: bool) -> None:
+    def root_moved(self, at: float, contents: dict[str, int], *, here: bool) -> None:
         """The root went or came. What a run may have missed while it was gone, nobody can tell."""
-        self.here = here
+        self.here, self._root_moved_at = here, at
         if (run := self.active()) is not None:
             for path, content in contents.items():
                 run.reads.setdefault(path, {None}).add(content)
@@ -107,7 +109,7 @@ class Observer:
         if starter is Starter.DAEMON or (starter is Starter.TRIGGER and not forced):
             self._law_2(at, now)
         if starter is Starter.DAEMON:
-            self._law_4()
+            self._law_4(at)
             self._law_5(at)
             self._law_6()
             self._law_7()
@@ -153,7 +155,7 @@ class Observer:
         self._daemon_since = None
 
     def rebooted(self, at: float) -> None:
-        self._awake_since = at
+        self._awake_since = self._booted_at = at
 
     # ---- what it knows --------------------------------------------------------------------------
 
@@ -246,8 +248,10 @@ class Observer:
             by_calendar = (now.calendar - rest.moment.calendar).total_seconds()
             assert max(by_calendar, now.elapsed) >= cooldown, "law 2: too early even by the calendar"
 
-    def _law_4(self) -> None:
+    def _law_4(self, at: float) -> None:
         """Nothing for nothing; but a run that ended unrecorded, and what stirred during a run, is in doubt."""
+        if self._polling and at - self._root_moved_at < UNSEEN:
+            return  # it returned while it was compared: what was deleted there meanwhile is not seen yet
         since = 0
         for number, run in enumerate(self.runs):
             if run.outcome is Outcome.SUCCEEDED and run.known:
@@ -265,13 +269,20 @@ class Observer:
         recent = [change for change in heard if change.at > at - quiet]
         if self._polling:
             recent = [change for change in recent if change.at < at - UNSEEN]
+        # After a boot only the calendar tells how long ago it was; one that was set meanwhile tells it wrong.
+        unknown = min(self._stepped_at, self._awake_since)
+        recent = [change for change in recent if change.at > unknown]
         listening = self._daemon_since is not None and self._daemon_since <= at - quiet
         if self._polling or not listening:
-            # What was undone between two looks was never there for one who looks.
-            # The last look before may be as long ago as one interval of polling.
-            since_a_look = [change for change in heard if change.at >= at - quiet - POLL]
-            first = {change.path: change.before for change in reversed(since_a_look)}
-            recent = [change for change in recent if first[change.path] != self.tree.get(change.path)]
+            # What was undone between two looks was never there for one who looks, and the last look before may
+            # be as long ago as one interval of polling.
+            were: dict[str, set[int | None]] = {}
+            for change in self.changes:
+                if change.at >= at - quiet - POLL:
+                    were.setdefault(change.path, set()).add(change.before)
+            recent = [change for change in recent if self.tree.get(change.path) not in were[change.path]]
+        # After a reboot the calendar says how long ago a change was, and somebody set it since.
+        recent = [c for c in recent if not c.at <= self._stepped_at <= self._booted_at]
         if not recent:
             return
         opened = heard[-1].at

@@ -472,7 +472,7 @@ class World:
             self.daemon.hint(path)
 
     def _root_moved(self) -> None:
-        self.observer.root_moved(self.disk.tree.contents(), here=self.disk.tree.here)
+        self.observer.root_moved(self.real, self.disk.tree.contents(), here=self.disk.tree.here)
         self.overflow()
 
     # ---- deeds: runs ----------------------------------------------------------------------------
@@ -575,8 +575,8 @@ class World:
         if marker.boot_id is not None and marker.elapsed is not None:
             if marker.boot_id == run.began.boot_id:
                 return marker.elapsed >= run.began.elapsed
-            if marker.boot_id == self.now().boot_id:
-                return True
+            if self.now().boot_id in (marker.boot_id, run.began.boot_id):
+                return marker.boot_id == self.now().boot_id
         began, now = run.began.calendar, self.now().calendar
         return began < marker.written <= now and began <= marker.ended <= now
 
