@@ -16,7 +16,6 @@ import tempfile
 from pathlib import Path
 
 CACHE = "/var/cache/training-watch-tests"
-MIRROR = "http://deb.debian.org/debian"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 PACKAGES = (
     "systemd",
@@ -59,7 +58,7 @@ def _build(suite: str, tree: Path) -> None:
                 "--force-check-gpg",
                 suite,
                 str(place),
-                mirror(),
+                *mirror(),
             ],
             check=False,
             stdout=subprocess.PIPE,
@@ -79,11 +78,11 @@ def _build(suite: str, tree: Path) -> None:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def mirror() -> str:
-    """Return the mirror this machine itself installs from, where it is a Debian; else the public one."""
+def mirror() -> list[str]:
+    """Return the mirror this machine itself installs from, where it is a Debian; else none: debootstrap knows one."""
     release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', _read("/etc/os-release"), re.MULTILINE))
     if release.get("ID") != "debian":
-        return MIRROR
+        return []
     for file in sorted(Path("/etc/apt/sources.list.d").glob("*.sources")):
         for stanza in re.split(r"\n\s*\n", file.read_text()):
             fields = dict(re.findall(r"^(\w[\w-]*):[ \t]*(.*)$", stanza, re.MULTILINE))
@@ -94,12 +93,12 @@ def mirror() -> str:
         for uri, name in re.findall(r"^deb\s+(?:\[[^]]*\]\s*)?(\S+)\s+(\S+)", _read(str(file)), re.MULTILINE):
             if name == release.get("VERSION_CODENAME"):
                 return _fetchable(uri)
-    return MIRROR
+    return []
 
 
-def _fetchable(uri: str) -> str:
+def _fetchable(uri: str) -> list[str]:
     # apt knows mirror+file: (Debian's cloud images use it), debootstrap doesn't.
-    return uri if uri.startswith(("http://", "https://", "file:")) else MIRROR
+    return [uri] if uri.startswith(("http://", "https://", "file:")) else []
 
 
 def _read(path: str) -> str:

@@ -74,6 +74,7 @@ class Observer:
         self._awake_since = float("-inf")
         self._booted_at = float("-inf")
         self._root_moved_at = float("-inf")
+        self._git: list[tuple[float, bool]] = [(float("-inf"), False)]
 
     # ---- what it sees ---------------------------------------------------------------------------
 
@@ -111,7 +112,7 @@ class Observer:
         if starter is Starter.DAEMON:
             self._law_4(at)
             self._law_5(at)
-            self._law_6()
+            self._law_6(at)
             self._law_7()
             assert self.here, "law 8: a start while the root is absent"
         before = dict(self.tree) if self.here else None
@@ -141,6 +142,9 @@ class Observer:
     def marker_planted(self) -> None:
         """Somebody wrote or removed the marker by hand: what they say counts, also for a run whose end is lost."""
         self._rest, self._planted_during = None, self.active()
+
+    def git_turned(self, at: float, *, busy: bool) -> None:
+        self._git.append((at, busy))
 
     def clock_stepped(self, at: float) -> None:
         self._stepped_at = at
@@ -208,6 +212,9 @@ class Observer:
         assert run is not None
         run.outcome, run.status, run.known = outcome, status, known
         return run
+
+    def _git_was_busy(self, at: float) -> bool:
+        return [busy for turned_at, busy in self._git if turned_at <= at][-1]
 
     def _real(self) -> list[Watched]:
         """Those that are runs: one that said "not now" is none, if that was recorded."""
@@ -287,13 +294,16 @@ class Observer:
             return
         opened = heard[-1].at
         for change in reversed(heard):
-            if opened - change.at >= quiet:
+            # A quiet that came while git was busy settled nothing: the burst was held, and went on.
+            if opened - change.at >= quiet and not self._git_was_busy(change.at + quiet):
                 break
             opened = change.at
         assert at >= opened + patience, f"law 5: {at - recent[-1].at:.0f} s after {recent[-1]}"
 
-    def _law_6(self) -> None:
+    def _law_6(self, at: float) -> None:
         """Failure is remembered."""
+        if self._polling and self.changes and at - self.changes[-1].at < UNSEEN:
+            return  # it changed while it was compared: the daemon starts what it saw, the run reads what is there
         failed = self._failed(surely=True)
         assert len(failed) <= self._settings.retries, "law 6: more retries than allowed"
         refused = [run for run in failed if run.known and run.status in FINAL_STATUSES]
@@ -307,6 +317,7 @@ class Observer:
             run.outcome is Outcome.SUCCEEDED
             and run.known
             and run.wrote
+            and run.before is not None
             and run.began > max(users, default=0.0)
             for run in last
         )

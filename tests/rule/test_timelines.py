@@ -83,10 +83,10 @@ def test_a_rebase_is_waited_for_and_one_that_never_ends_no_longer_than_max_wait(
     for git_takes, started_after in [(12 * MINUTE, 12 * MINUTE + 10), (DAY, 35 * MINUTE)]:
         world = World(SETTINGS)
         world.start_daemon()
-        world.git_is_busy = True
+        world.turn_git(busy=True)
         world.save("a", 1)
         world.wait(git_takes)
-        world.git_is_busy = False
+        world.turn_git(busy=False)
         world.wait(DAY)
         assert starts(world) == [pytest.approx(started_after, abs=10)]
 

@@ -455,6 +455,12 @@ class World:
             self.daemon.doubt()
         self._serve()
 
+    def turn_git(self, *, busy: bool) -> None:
+        """Git begins something in the repository that holds the tree, or ends it."""
+        self.git_is_busy = busy
+        self.observer.git_turned(self.real, busy=busy)
+        self._serve()
+
     def _put(self, path: str, content: int, *, unheard: bool = False, by_training: bool = False) -> None:
         tree = self.disk.tree
         before = tree.files.get(path, (0, None))[1]
@@ -574,7 +580,7 @@ class World:
         """Whether the marker was written by this run or after it; one from the future proves nothing."""
         if marker.boot_id is not None and marker.elapsed is not None:
             if marker.boot_id == run.began.boot_id:
-                return marker.elapsed >= run.began.elapsed
+                return marker.elapsed > run.began.elapsed
             if self.now().boot_id in (marker.boot_id, run.began.boot_id):
                 return marker.boot_id == self.now().boot_id
         began, now = run.began.calendar, self.now().calendar
