@@ -110,9 +110,12 @@ class Observer:
         if starter is Starter.DAEMON or (starter is Starter.TRIGGER and not forced):
             self._law_2(at, now)
         if starter is Starter.DAEMON:
-            self._law_4(at)
+            # What changes while a polling daemon compares it doesn't see: it starts what it saw.
+            last = max([self._root_moved_at, *(change.at for change in self.changes[-1:])])
+            if not self._polling or at - last >= UNSEEN:
+                self._law_4()
+                self._law_6()
             self._law_5(at)
-            self._law_6(at)
             self._law_7()
             assert self.here, "law 8: a start while the root is absent"
         before = dict(self.tree) if self.here else None
@@ -233,7 +236,7 @@ class Observer:
                 break
             if unsure and surely:
                 break
-            counts = run.outcome is Outcome.FAILED or not run.known
+            counts = run.outcome in (Outcome.FAILED, Outcome.INTERRUPTED) or (not run.known and not surely)
             same = run.before == self.tree or (run.before is None and not surely)
             if counts and run.recorded and not run.forced and same:
                 failed.append(run)
@@ -255,10 +258,8 @@ class Observer:
             by_calendar = (now.calendar - rest.moment.calendar).total_seconds()
             assert max(by_calendar, now.elapsed) >= cooldown, "law 2: too early even by the calendar"
 
-    def _law_4(self, at: float) -> None:
+    def _law_4(self) -> None:
         """Nothing for nothing; but a run that ended unrecorded, and what stirred during a run, is in doubt."""
-        if self._polling and at - self._root_moved_at < UNSEEN:
-            return  # it returned while it was compared: what was deleted there meanwhile is not seen yet
         since = 0
         for number, run in enumerate(self.runs):
             if run.outcome is Outcome.SUCCEEDED and run.known:
@@ -300,10 +301,8 @@ class Observer:
             opened = change.at
         assert at >= opened + patience, f"law 5: {at - recent[-1].at:.0f} s after {recent[-1]}"
 
-    def _law_6(self, at: float) -> None:
+    def _law_6(self) -> None:
         """Failure is remembered."""
-        if self._polling and self.changes and at - self.changes[-1].at < UNSEEN:
-            return  # it changed while it was compared: the daemon starts what it saw, the run reads what is there
         failed = self._failed(surely=True)
         assert len(failed) <= self._settings.retries, "law 6: more retries than allowed"
         refused = [run for run in failed if run.known and run.status in FINAL_STATUSES]

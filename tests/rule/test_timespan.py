@@ -44,7 +44,7 @@ def test_a_length_as_systemd_writes_it(text: str, length: float) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "min", "5 fortnights", "-5min", "5min!", "1,5h", "1:30", "5 Min", "1e3", "1.h", "nan", "infinity",
+    ["", " ", "min", "5 fortnights", "-5min", "5min!", "1,5h", "1:30", "5 Min", "1e3", "1.h", "1.5.5", ".0.0", "nan", "infinity",
      "\u0665min", "9" * 400 + "y", "1h\0"],
 )  # fmt: skip
 def test_what_is_no_length_is_refused_with_an_example(text: str) -> None:
