@@ -14,8 +14,8 @@ from training_watch.events import Moment, Order, Outcome, Reason, Starter, Wait
 STALEST = 300.0 + 60.0
 # A comparison may take 20 s and be a second old when it starts a run: who polls sees nothing newer.
 UNSEEN = 25.0
-# How often a tree is looked at that is polled.
-POLL = 300.0
+# How often a tree is looked at that is polled, and one that the kernel tells of.
+POLL, RESCAN = 300.0, 3600.0
 
 
 @dataclass(slots=True)
@@ -74,6 +74,7 @@ class Observer:
         self._awake_since = float("-inf")
         self._booted_at = float("-inf")
         self._root_moved_at = float("-inf")
+        self._touched: list[float] = []
         self._git: list[tuple[float, bool]] = [(float("-inf"), False)]
 
     # ---- what it sees ---------------------------------------------------------------------------
@@ -91,7 +92,8 @@ class Observer:
             run.stirred.add(path)
             run.wrote = run.wrote or by_training
 
-    def touched(self, path: str) -> None:
+    def touched(self, at: float, path: str) -> None:
+        self._touched.append(at)
         if (run := self.active()) is not None:
             run.stirred.add(path)
 
@@ -110,9 +112,7 @@ class Observer:
         if starter is Starter.DAEMON or (starter is Starter.TRIGGER and not forced):
             self._law_2(at, now)
         if starter is Starter.DAEMON:
-            # What changes while a polling daemon compares it doesn't see: it starts what it saw.
-            last = max([self._root_moved_at, *(change.at for change in self.changes[-1:])])
-            if not self._polling or at - last >= UNSEEN:
+            if not self._is_blind(at):
                 self._law_4()
                 self._law_6()
             self._law_5(at)
@@ -216,6 +216,12 @@ class Observer:
         run.outcome, run.status, run.known = outcome, status, known
         return run
 
+    def _is_blind(self, at: float) -> bool:
+        """Whether something changed that no comparison can have seen: the daemon starts what it saw."""
+        unheard = [change.at for change in self.changes if not change.heard and change.at > at - RESCAN]
+        last = max([self._root_moved_at, *(change.at for change in self.changes[-1:])])
+        return bool(unheard) or (self._polling and at - last < UNSEEN)
+
     def _git_was_busy(self, at: float) -> bool:
         return [busy for turned_at, busy in self._git if turned_at <= at][-1]
 
@@ -293,12 +299,13 @@ class Observer:
         recent = [c for c in recent if not c.at <= self._stepped_at <= self._booted_at]
         if not recent:
             return
-        opened = heard[-1].at
-        for change in reversed(heard):
+        hints = sorted([*(change.at for change in heard), *self._touched])
+        opened = hints[-1]
+        for hint in reversed(hints):
             # A quiet that came while git was busy settled nothing: the burst was held, and went on.
-            if opened - change.at >= quiet and not self._git_was_busy(change.at + quiet):
+            if opened - hint >= quiet and not self._git_was_busy(hint + quiet):
                 break
-            opened = change.at
+            opened = hint
         assert at >= opened + patience, f"law 5: {at - recent[-1].at:.0f} s after {recent[-1]}"
 
     def _law_6(self) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from rule.moments import EPOCH
-from rule.observer import POLL, Observer
+from rule.observer import POLL, RESCAN, Observer
 from training_watch.cooldown import rest, since
 from training_watch.decide import Settings, State, order, step
 from training_watch.events import (
@@ -39,7 +39,6 @@ from training_watch.events import (
 )
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
-RESCAN = HOUR
 SIGN_OF_LIFE, LOOK, FIRST_LOOK = 300.0, 60.0, 5.0
 BOOTING = 30.0
 # What a run read of a path that changed meanwhile: it differs from every content and from absence.
@@ -467,7 +466,7 @@ class World:
         tree.stamps += 1
         tree.files[path] = (tree.stamps, content)
         if before == content:
-            self.observer.touched(path)
+            self.observer.touched(self.real, path)
         else:
             self.observer.changed(self.real, path, content, heard=not unheard, by_training=by_training)
         if not unheard:
@@ -577,14 +576,9 @@ class World:
         self.disk.runs[number] = replace(run, ended=ended, outcome=outcome, status=status)
 
     def _covers(self, marker: Marker, run: Run) -> bool:
-        """Whether the marker was written by this run or after it; one from the future proves nothing."""
-        if marker.boot_id is not None and marker.elapsed is not None:
-            if marker.boot_id == run.began.boot_id:
-                return marker.elapsed > run.began.elapsed
-            if self.now().boot_id in (marker.boot_id, run.began.boot_id):
-                return marker.boot_id == self.now().boot_id
-        began, now = run.began.calendar, self.now().calendar
-        return began < marker.written <= now and began <= marker.ended <= now
+        """Whether the marker is from after the run's last sign of life, as the cooldown counts."""
+        now = self.now()
+        return rest(marker, now, self.settings.cooldown).elapsed < since(run.alive, now)
 
     def _activate(self, starter: Starter, *, forced: bool, recorded: bool = True) -> str:
         """The unit starts, and with it begin.py."""
