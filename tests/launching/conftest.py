@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from machine.conftest import machine, suite
+from machine.conftest import debian, machine, pytest_generate_tests, suite
 
-__all__ = ["machine", "suite"]
+__all__ = ["debian", "machine", "pytest_generate_tests", "suite"]

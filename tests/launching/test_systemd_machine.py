@@ -13,7 +13,7 @@ from machine.machine import Machine
 from machine.waiting import eventually
 from training_watch.launching import UnitState
 
-pytestmark = [pytest.mark.machine, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.machine, pytest.mark.each_systemd, pytest.mark.timeout(900)]
 
 TIMELY = 20.0
 _names = itertools.count(1)

@@ -17,15 +17,35 @@ from needs import lacking
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-SUITE = os.environ.get("TRAINING_WATCH_MACHINE_SUITE", "bookworm")  # trixie: the same tests on systemd 257
+# The systemds that are promised: 252, the oldest, and 257. What is marked each_systemd runs on each of them, the rest on
+# the first; TRAINING_WATCH_MACHINE_SUITE names one for all, another Debian too.
+DEBIANS = ("bookworm", "trixie")
+CHOSEN = os.environ.get("TRAINING_WATCH_MACHINE_SUITE")
 
 
-@pytest.fixture(scope="session")
-def suite() -> str:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Module by module, so that each module boots its machine once for each Debian."""
+    if "debian" not in metafunc.fixturenames:
+        return
+    each = metafunc.definition.get_closest_marker("each_systemd") is not None and missing() is None
+    wanted = (CHOSEN,) if CHOSEN else DEBIANS if each else DEBIANS[:1]
+    metafunc.parametrize("debian", wanted, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def debian(request: pytest.FixtureRequest) -> str:
+    """Name the Debian that a machine is to have."""
+    name = request.param
+    assert isinstance(name, str)
+    return name
+
+
+@pytest.fixture(scope="module")
+def suite(debian: str) -> str:
     """Return the Debian to boot, or end the test where none can be."""
     if why := missing():
         _unavailable(f"cannot boot a machine: {why}")
-    return SUITE
+    return debian
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +56,11 @@ def machine(suite: str) -> Iterator[Machine]:
 
 
 @pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
+def host(debian: str) -> Iterator[Host]:
     """Provide a machine, or the user manager that is here, or end the test."""
     no_machine, no_manager = missing(), None
     if no_machine is None:
-        with Machine(SUITE) as booted:
+        with Machine(debian) as booted:
             yield booted
         return
     no_manager = OwnManager.missing()

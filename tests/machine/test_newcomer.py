@@ -16,6 +16,7 @@ def odd(suite: str) -> Iterator[Machine]:
         yield booted
 
 
+@pytest.mark.each_systemd
 def test_install_works_in_a_home_with_a_space_a_percent_sign_and_a_quote(odd: Machine) -> None:
     project = odd.copy_project("my 50% project")
     odd.user("bash scripts/install.sh", cwd=project, timeout=600)
@@ -33,6 +34,7 @@ def test_install_works_in_a_home_with_a_space_a_percent_sign_and_a_quote(odd: Ma
     assert not odd.exists(".config/training-watch")
 
 
+@pytest.mark.each_systemd
 def test_without_a_shells_hints_the_manager_is_found_all_the_same(machine: Machine) -> None:
     project = machine.copy_project()
     bare = f"env -u XDG_RUNTIME_DIR -u DBUS_SESSION_BUS_ADDRESS PATH=/usr/bin:/bin HOME={machine.home}"
