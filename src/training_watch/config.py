@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import re
+import stat
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from training_watch import places
 from training_watch.decide import Settings
+from training_watch.files import read_small
 from training_watch.timespan import seconds
 
 Mode = Literal["auto", "inotify", "poll"]
@@ -21,8 +24,16 @@ T = TypeVar("T")
 
 # Longer than anybody means, short enough that no arithmetic on it overflows. Arbitrary.
 LONGEST = 10 * 365 * 86400.0
+# A configuration is a page of text. What is larger is somebody else's file, which is not taken apart.
+LARGEST = 1 << 18
+# Who makes so many mistakes has one file too many. Arbitrary.
+MOST_MISTAKES = 100
 # What a unit's name may consist of (systemd.unit(5)), less the template's "@" that a job can't start.
 _UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\@-]{1,247}\.service")
+# A key of n parts costs tomllib n * n (measured: 20,000 parts, 9 s). Arbitrary.
+_MOST_POINTS = 1000
+# How much of a wrong value a message shows. Arbitrary.
+_SHOWN = 80
 _JOB_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -95,21 +106,29 @@ class Config:
 def read_config(path: Path) -> Config:
     """Read and check the file. Raises NoConfig where there is none, ConfigError with all mistakes."""
     try:
-        text = path.read_bytes().decode("utf-8")
+        content = read_small(path, LARGEST + 1)
+        text = content.decode("utf-8-sig")  # Windows' editors begin a file with a byte order mark
     except FileNotFoundError:
         raise NoConfig([f"{path}: no configuration yet; `training-watch install` writes one"]) from None
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: not UTF-8 at byte {error.start}"]) from None
     except OSError as error:
         raise ConfigError([f"{path}: {error.strerror}"]) from error
+    if len(content) > LARGEST:
+        raise ConfigError([f"{path}: larger than {LARGEST >> 10} KiB: that is no configuration of ours"])
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > _MOST_POINTS:
+            raise ConfigError(
+                [f"{path}:{number}: more than {_MOST_POINTS} points in one line: write it in several"]
+            )
     try:
         tables = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is int()'s own ValueError
         raise ConfigError([_syntax(path, error)]) from None
     reader = _Reader(path, text)
     jobs = reader.jobs(tables)
     if reader.mistakes:
-        raise ConfigError([message for _, message in sorted(reader.mistakes, key=lambda each: each[0])])
+        raise ConfigError(reader.told())
     return Config(path, jobs)
 
 
@@ -126,13 +145,22 @@ class _Reader:
 
     def __init__(self, path: Path, text: str) -> None:
         self._path = path
-        self._lines = dict(_places(text))
+        self._lines: dict[tuple[str, ...], int] = {}
+        for key, line in _places(text):
+            for length in range(1, min(len(key), _DEEPEST) + 1):
+                self._lines.setdefault(key[:length], line)
         self.mistakes: list[tuple[int, str]] = []
+
+    def told(self) -> list[str]:
+        """The mistakes in the order of their lines."""
+        inorder = [message for _, message in sorted(self.mistakes, key=lambda each: each[0])]
+        more = len(inorder) - MOST_MISTAKES
+        return [*inorder[:MOST_MISTAKES], *([f"{self._path}: and {more} more mistakes"] if more > 0 else [])]
 
     def jobs(self, tables: dict[str, Any]) -> tuple[Job, ...]:
         for name in tables:
             if name != "job":
-                self._mistake((name,), f"unknown key {name!r}{_nearest(name, ['job'])}")
+                self._unknown((name,), ["job"])
         found = tables.get("job", {})
         if not isinstance(found, dict) or not all(isinstance(table, dict) for table in found.values()):
             self._mistake(("job",), "jobs are tables: write [job.NAME]")
@@ -153,10 +181,10 @@ class _Reader:
     def _job(self, name: str, table: dict[str, Any]) -> Job:
         at = ("job", name)
         if not _JOB_NAME.fullmatch(name):
-            self._mistake(at, f"{name!r} is no name for a job: letters, digits, - and _, 64 at most")
+            self._mistake(at, f"{_shown(name)} is no name for a job: letters, digits, - and _, 64 at most")
         for key in table:
             if key not in KEYS:
-                self._mistake((*at, key), f"unknown key {key!r}{_nearest(key, KEYS)}")
+                self._unknown((*at, key), KEYS)
 
         def value(key: str, reader: Callable[[Any], T], default: T) -> T:
             if key not in table:
@@ -168,7 +196,7 @@ class _Reader:
                 return default
 
         if "paths" not in table:
-            self._mistake(at, f"job {name!r} has no paths: say which folders it watches")
+            self._mistake(at, f"job {_shown(name)} has no paths: say which folders it watches")
         known = Settings()
         settings = Settings(
             debounce=value("debounce", _length, known.debounce),
@@ -197,14 +225,16 @@ class _Reader:
             command=value("command", _command, ("crystal", "train")),
         )
 
+    def _unknown(self, key: tuple[str, ...], known: Sequence[str]) -> None:
+        # Looking for the nearest name takes its time, and nobody reads the thousandth.
+        nearest = _nearest(key[-1], known) if len(self.mistakes) < MOST_MISTAKES else ""
+        self._mistake(key, f"unknown key {_shown(key[-1])}{nearest}")
+
     def _mistake(self, key: tuple[str, ...], message: str) -> None:
-        line = next(filter(None, (self._line(key[:n]) for n in range(len(key), 0, -1))), 0)
+        """Note it with the first line where the key, or else its table, stands."""
+        line = next(filter(None, (self._lines.get(key[:n], 0) for n in range(len(key), 0, -1))), 0)
         where = f"{self._path}:{line}" if line else str(self._path)
         self.mistakes.append((line, f"{where}: {message}"))
-
-    def _line(self, key: tuple[str, ...]) -> int:
-        """The first line where the key, or something of its table, stands."""
-        return min((line for known, line in self._lines.items() if known[: len(key)] == key), default=0)
 
 
 KEYS = (
@@ -212,27 +242,43 @@ KEYS = (
     "rescan_interval", "service", "launcher", "command", "marker",
 )  # fmt: skip
 
-_HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$")
-_KEY = re.compile(r"\s*([A-Za-z0-9_.\"' -]+?)\s*=")
+# job, its name, one of its keys: nothing of ours lies deeper.
+_DEEPEST = 3
+_HEADER = re.compile(r"\[{1,2}([^\[\]]+)\]{1,2}\s*(?:#.*)?")
+_KEY = re.compile(r"[A-Za-z0-9_.\"' -]+")
 
 
 def _places(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
     """(key, its line) for each table and key, as far as can be told without a second parser."""
     table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := _HEADER.match(line):
+    for number, line in enumerate(text.split("\n"), 1):
+        if header := _HEADER.fullmatch(line.strip()):
             table = _parts(header[1])
             yield table, number
-        elif key := _KEY.match(line):
-            yield (*table, *_parts(key[1])), number
+        elif _KEY.fullmatch(key := line.partition("=")[0].strip()):
+            yield (*table, *_parts(key)), number
 
 
 def _parts(dotted: str) -> tuple[str, ...]:
-    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+    return tuple(part.strip().strip("\"'") for part in dotted.split(".", _DEEPEST))
 
 
-def _nearest(name: str, names: list[str] | tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+def _shown(given: Any) -> str:
+    """A value in a message: all of it is in the file."""
+    try:
+        text = repr(given)
+    except ValueError:  # of a number that has more digits than Python likes to write
+        return "that number"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _named(path: Path) -> str:
+    text = str(path)
+    return text if text.isprintable() and len(text) <= 4 * _SHOWN else _shown(text)
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name[:_SHOWN], names, n=1, cutoff=0.5)
     if near:
         return f"; did you mean {near[0]!r}?"
     return f"; there is {', '.join(names)}" if names else ""
@@ -253,21 +299,23 @@ def _length_or_zero(given: Any) -> float:
         raise ValueError(f'a time span is text, like "5min", not {_kind(given)}')
     if not isinstance(given, str) and given < 0:
         raise ValueError("must not be negative")
+    if isinstance(given, int) and given > LONGEST:  # of any number of digits
+        raise ValueError(f"{_shown(given)} is longer than 10 years")
     length = seconds(given if isinstance(given, str) else repr(given))
     if length > LONGEST:
-        raise ValueError(f"{given!r} is longer than 10 years")
+        raise ValueError(f"{_shown(given)} is longer than 10 years")
     return length
 
 
 def _count(given: Any) -> int:
     if isinstance(given, bool) or not isinstance(given, int) or given < 0:
-        raise ValueError(f"must be a whole number from 0 up, not {given!r}")
+        raise ValueError(f"must be a whole number from 0 up, not {_shown(given)}")
     return given
 
 
 def _flag(given: Any) -> bool:
     if not isinstance(given, bool):
-        raise ValueError(f"must be true or false, not {given!r}")
+        raise ValueError(f"must be true or false, not {_shown(given)}")
     return given
 
 
@@ -283,7 +331,7 @@ def _one_of(given: Any, choices: dict[str, T]) -> T:
     if isinstance(given, str) and given in choices:
         return choices[given]
     nearest = _nearest(given, list(choices)) if isinstance(given, str) else ""
-    raise ValueError(f"must be one of {', '.join(choices)}, not {given!r}{nearest}")
+    raise ValueError(f"must be one of {', '.join(choices)}, not {_shown(given)}{nearest}")
 
 
 def _texts(given: Any) -> tuple[str, ...]:
@@ -301,34 +349,40 @@ def _command(given: Any) -> tuple[str, ...]:
 
 def _unit(given: Any) -> str:
     if not isinstance(given, str) or not _UNIT_NAME.fullmatch(given):
-        raise ValueError(f"must be a unit's name like {places.TRAINING_UNIT}, not {given!r}")
+        raise ValueError(f"must be a unit's name like {places.TRAINING_UNIT}, not {_shown(given)}")
     return given
 
 
 def _path(given: Any) -> Path:
     if not isinstance(given, str) or not given or "\0" in given:
-        raise ValueError(f"must be a path, not {given!r}")
+        raise ValueError(f"must be a path, not {_shown(given)}")
     path = Path(str(places.home()) + given[1:]) if given == "~" or given.startswith("~/") else Path(given)
     if not path.is_absolute():
-        raise ValueError(f"{given!r} must begin with / or ~/")
+        raise ValueError(f"{_shown(given)} must begin with / or ~/")
     return Path(os.path.normpath(path))
 
 
 def _folders(given: Any) -> tuple[Path, ...]:
     if isinstance(given, str):
-        raise ValueError(f"must be a list: [{given!r}]")
+        raise ValueError(f"must be a list: [{_shown(given)}]")
     folders = [_path(each) for each in _texts(given)]
     if not folders:
         raise ValueError("must name at least one folder")
     for folder in folders:
-        if folder.exists() and not folder.is_dir():
-            raise ValueError(f"{folder} is a file: name the folder that holds it")
+        if _is_file(folder):
+            raise ValueError(f"{_named(folder)} is a file: name the folder that holds it")
     # A folder inside another one of the list is watched with that one.
-    return tuple(
-        folder
-        for place, folder in enumerate(folders)
-        if not any(other in folder.parents for other in folders) and folder not in folders[:place]
-    )
+    every = dict.fromkeys(folders)
+    return tuple(folder for folder in every if not any(other in every for other in folder.parents))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return not stat.S_ISDIR(path.stat().st_mode)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise ValueError(f"{_named(path)} is longer than a path can be") from None
+        return False  # not there, or not yet, or not for us: the watching says which
 
 
 def _kind(given: Any) -> str:

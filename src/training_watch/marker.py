@@ -9,13 +9,14 @@ boot id and CLOCK_BOOTTIME, lets the cooldown survive a clock that is set back o
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 
 from dateutil.parser import isoparse
 
 from training_watch.events import Marker, Moment
-from training_watch.files import write_whole
+from training_watch.files import read_small, write_whole
 
 # A marker is two short lines. More is somebody else's file, which is not read into memory.
 LONGEST = 4096
@@ -38,8 +39,7 @@ def read_marker(path: Path) -> Marker | None:
     except (OSError, OverflowError, ValueError) as error:
         raise MarkerError(f"{path}: {_why(error)}") from error
     try:
-        with path.open("rb") as file:
-            lines = file.read(LONGEST).decode("ascii").splitlines()
+        lines = read_small(path, LONGEST).decode("ascii").splitlines()
         ended = _time(lines[0])
     except FileNotFoundError:
         return None
@@ -66,8 +66,10 @@ def _time(line: str) -> datetime:
 
 def _boot(lines: list[str]) -> tuple[str | None, float | None]:
     try:
-        boot_id, elapsed = lines[0].split()
-        return boot_id, float(elapsed)
+        boot_id, told = lines[0].split()
+        elapsed = float(told)
+        # No clock shows "inf" or "nan"; a comparison with them would go on into the history.
+        return (boot_id, elapsed) if math.isfinite(elapsed) else (None, None)
     except (IndexError, ValueError):
         return None, None
 

@@ -1,5 +1,6 @@
 """The configuration: what is right is read, and all that is wrong is said at once."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,15 @@ def test_bytes_that_are_no_text_are_told_with_their_place(tmp_path: Path) -> Non
     file = tmp_path / "config.toml"
     file.write_bytes(b"[job.docs]\n\xff")
     with pytest.raises(ConfigError, match="not UTF-8 at byte 11"):
+        read_config(file)
+
+
+def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root reads everything")
+    file = written(tmp_path, "")
+    file.chmod(0)
+    with pytest.raises(ConfigError, match="Permission denied"):
         read_config(file)
 
 
