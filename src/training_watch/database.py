@@ -11,12 +11,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 
 # `digest` is NULL where the file is gone; `trained` is NULL where no run has read it, and empty where
 # a run may have read something that nobody knows: that differs from every digest and from absence.
 # `stirred`: its stamp changed since the last run began. `own`: it had changed during the last run.
-SCHEMA = """
+# `fingerprint` names a folder's listing at which all its rows were true; NULL where that isn't certain.
+FOLDERS = """
+CREATE TABLE folders (
+    job TEXT NOT NULL, path BLOB NOT NULL, fingerprint BLOB, files INTEGER NOT NULL,
+    PRIMARY KEY (job, path)
+) WITHOUT ROWID;
+CREATE TABLE mounts (
+    job TEXT NOT NULL, path BLOB NOT NULL,
+    PRIMARY KEY (job, path)
+) WITHOUT ROWID;
+"""
+SCHEMA = (
+    """
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY,
     unit TEXT NOT NULL, job TEXT NOT NULL, invocation TEXT NOT NULL UNIQUE,
@@ -50,6 +62,10 @@ CREATE TABLE noticed (
     job TEXT PRIMARY KEY, boot TEXT NOT NULL, elapsed REAL NOT NULL, at TEXT NOT NULL
 ) WITHOUT ROWID;
 """
+    + FOLDERS
+)
+# What takes a state.db of an older version to the next one.
+UPGRADES = {1: FOLDERS}
 
 
 class DatabaseError(Exception):
@@ -98,6 +114,9 @@ def _opened(path: Path, wait: float) -> sqlite3.Connection:
             with transaction(connection):
                 if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
                     _create(connection)
+        elif version in UPGRADES:
+            with transaction(connection):
+                _upgrade(connection)
         elif version != VERSION:
             raise UnknownVersion(f"schema version {version}, this program knows {VERSION}")
     except BaseException:
@@ -107,10 +126,22 @@ def _opened(path: Path, wait: float) -> sqlite3.Connection:
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    # Statement by statement: executescript() would end the transaction that this is a part of.
-    for statement in SCHEMA.split(";\n"):
-        connection.execute(statement)
+    _execute(connection, SCHEMA)
     connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    while version in UPGRADES:  # another process may have been faster
+        _execute(connection, UPGRADES[version])
+        version += 1
+        connection.execute(f"PRAGMA user_version = {version}")
+
+
+def _execute(connection: sqlite3.Connection, statements: str) -> None:
+    # Statement by statement: executescript() would end the transaction that this is a part of.
+    for statement in statements.split(";\n"):
+        connection.execute(statement)
 
 
 @contextmanager

@@ -3,13 +3,17 @@
 It does a bounded step of work between two yields and holds neither a transaction nor a lock across
 them. Everything it writes is true on its own, so it may be abandoned anywhere: what it hadn't come to
 is what is owed to the next one, given the same hints.
+
+A folder whose listing has the fingerprint that it had when all its rows were last true needs no further
+look: that makes a walk over an unchanged tree cost little more than asking the kernel for each stamp.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from training_watch.events import Moment
@@ -20,17 +24,20 @@ from training_watch.watching.content import (
     UNSETTLED,
     Content,
     Pace,
+    Stamp,
     content,
     racy,
     stamp_of,
 )
 from training_watch.watching.ignore import Ignore
+from training_watch.watching.listing import Listing, listed
 from training_watch.watching.paths import ancestors, join, split
 from training_watch.watching.roots import Roots
 from training_watch.watching.rows import BATCH, Batch, Row, Rows
 from training_watch.watching.touched import Touched
 
 Steps = Generator[None, None, None]
+Reader = Callable[[bytes, Pace], Generator[None, None, Content | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,33 +51,46 @@ class Comparison:
 
 
 class Walk:
-    """The walk of one comparison."""
+    """The walk of one comparison. `read` says what a file holds; another than `content` makes another snapshot."""
 
-    def __init__(self, rows: Rows, roots: Roots, ignore: Ignore, moment: Moment, *, running: bool) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        roots: Roots,
+        ignore: Ignore,
+        moment: Moment,
+        *,
+        running: bool,
+        read: Reader = content,
+    ) -> None:
         self._rows = rows
         self._roots = roots
         self._ignore = ignore
         self._moment = moment
         self._now_ns = int(moment.calendar.timestamp() * 1e9)
         self._running = running
+        self._read = read
         self._pace = Pace()
         self._batch = Batch()
+        self._alone = rows.version()
         self._absent = set(roots.absent())
         self._walked: set[bytes] = set()
         self._news = 0
         self._unreadable = 0
+        self._unsure = 0
         self._files = 0
 
     def compare(self, touched: Touched) -> Generator[None, None, Comparison]:
         if touched.everything:
             yield from self._everything()
-        else:
-            yield from self._racy(touched)
+        for top in sorted(touched.trees):
+            yield from self._tree(top)
+        yield from self._racy(touched)
         yield from self._hinted(touched)
         self._write()
         return Comparison(
             news=self._news,
-            absent=tuple(root for root in self._roots.paths if root in self._absent),
+            absent=tuple(place for place in self._roots.places if place in self._absent),
             unreadable=self._unreadable,
             files=self._files if touched.everything else None,
         )
@@ -85,6 +105,14 @@ class Walk:
                 self._write()
             if root not in self._absent:
                 self._roots.record(root)
+
+    def _tree(self, top: bytes) -> Steps:
+        if self._is_walked(top) or not self._is_here(top):
+            return
+        if top in self._roots.paths:
+            yield from self._walk(top)
+        else:
+            yield from self._name(top)
 
     def _hinted(self, touched: Touched) -> Steps:
         for folder in sorted(touched.folders):
@@ -129,7 +157,7 @@ class Walk:
             yield from self._walk(path)
         else:
             yield from self._gone_below(path)
-            yield from self._file(path, found, row)
+            yield from self._file(path, stamp_of(path, found), row)
         if self._pace.spend(1):
             yield
 
@@ -165,57 +193,60 @@ class Walk:
         to_do = [top]
         while to_do:
             folder = to_do.pop()
-            listed = yield from self._listed(folder)
-            if listed is None:
+            listing = yield from self._listed(folder)
+            if listing is None:
                 continue
-            known = self._rows.in_folder(folder)
-            folders = set[bytes]()
-            for entry in listed:
-                path = entry.path
-                is_folder = _entry_is_folder(entry)
-                if self._ignore.ignored(path, is_folder=is_folder):
-                    continue
-                if is_folder:
-                    folders.add(path)
-                    continue
-                self._files += 1
-                yield from self._entry(path, entry, known)
-            yield from self._leftover(known)
-            before = self._rows.folders_in(folder)
-            for path in before:
-                if path not in folders:
-                    yield from self._folder_gone(path)
-            new = folders if deep or folder != top else folders.difference(before)
-            to_do.extend(path for path in new if path not in self._roots.paths)
+            rules = self._ignore.enter(folder, rules=b".gitignore" in listing.files, git=_holds_git(listing))
+            folders = {
+                path
+                for path in (join(folder, name) for name in listing.folders)
+                if not self._is_elsewhere(path) and not self._ignore.ignored(path, is_folder=True)
+            }
+            whole = deep or folder != top
+            fingerprint = listing.fingerprint(rules)
+            known = self._rows.folder(folder) if whole else None
+            if known is not None and known.fingerprint == fingerprint:
+                self._files += known.files
+            else:
+                folders = yield from self._differing(folder, listing, folders, fingerprint, whole=whole)
+            to_do.extend(folders)
 
-    def _listed(self, folder: bytes) -> Generator[None, None, list[os.DirEntry[bytes]] | None]:
+    def _listed(self, folder: bytes) -> Generator[None, None, Listing | None]:
         """The folder's entries; None where it can't be listed, and then what that means is written down."""
-        entries = []
         try:
-            with os.scandir(folder) as listing:
-                for entry in listing:
-                    entries.append(entry)
-                    if self._pace.spend(0.1):
-                        yield
+            return (yield from listed(folder, self._pace, follow=folder in self._roots.paths))
         except OSError as error:
             if error.errno in OUT_OF_RESOURCES:
                 raise
-            if error.errno in GONE:
+            if error.errno in GONE or error.errno == errno.ELOOP:
                 yield from self._gone_below(folder)
             else:  # not ours to read: what was known of it is all that is known
                 self._unreadable += 1
             return None
-        return entries
 
-    def _entry(self, path: bytes, entry: os.DirEntry[bytes], known: dict[bytes, Row]) -> Steps:
-        try:
-            found = entry.stat(follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in GONE:
-                self._unreadable += 1
-                known.pop(path, None)
-            return
-        yield from self._file(path, found, known.pop(path, None))
+    def _differing(
+        self, folder: bytes, listing: Listing, folders: set[bytes], fingerprint: bytes, *, whole: bool
+    ) -> Generator[None, None, set[bytes]]:
+        """Compare what is directly in a folder with its rows; the folders to go on with are returned."""
+        doubts, files = self._doubts, self._files
+        known = self._rows.in_folder(folder)
+        for name, stamp in listing.files.items():
+            path = join(folder, name)
+            if not self._ignore.ignored(path, is_folder=False):
+                self._files += 1
+                yield from self._file(path, stamp, known.pop(path, None))
+        unknown = {join(folder, name) for name in listing.unknown}
+        self._unreadable += len(unknown)
+        for path in unknown:
+            known.pop(path, None)
+        yield from self._leftover(known)
+        before = self._rows.folders_in(folder)
+        for path in before:
+            if path not in folders and path not in unknown and not self._is_elsewhere(path):
+                yield from self._folder_gone(path)
+        self._batch.folders[folder] = (fingerprint if doubts == self._doubts else None, self._files - files)
+        yield from self._bounded()
+        return folders if whole else folders.difference(before)
 
     def _leftover(self, known: dict[bytes, Row]) -> Steps:
         for path in known:
@@ -225,16 +256,13 @@ class Walk:
                 yield from self._gone(path)
 
     def _folder_gone(self, path: bytes) -> Steps:
-        if path not in self._roots.paths and self._ignore.ignored(path, is_folder=True):
+        if self._ignore.ignored(path, is_folder=True):
             yield from self._forget_below(path)
         else:
             yield from self._gone_below(path)
 
-    def _file(self, path: bytes, found: os.stat_result, row: Row | None) -> Steps:
+    def _file(self, path: bytes, stamp: Stamp | None, row: Row | None) -> Steps:
         """Compare a file with its row, and read it where the stamps differ."""
-        stamp = stamp_of(path, found)
-        if self._pace.spend(1):
-            yield
         old = row.digest if row is not None else None
         if stamp is None:
             if old is not None:
@@ -244,7 +272,7 @@ class Walk:
             self._unreadable += old.startswith(UNREADABLE)
             return
         try:
-            new = yield from content(path, self._pace)
+            new = yield from self._read(path, self._pace)
         except PermissionError:
             self._unreadable += 1
             return
@@ -256,7 +284,9 @@ class Walk:
         yield from self._put(path, new, old)
 
     def _put(self, path: bytes, new: Content, old: bytes | None) -> Steps:
-        self._batch.puts.append((path, new, racy(new.changed_ns, self._now_ns)))
+        is_racy = racy(new.changed_ns, self._now_ns)
+        self._unsure += is_racy or new.digest == UNSETTLED
+        self._batch.puts.append((path, new, is_racy))
         self._batch.news += new.digest != old or new.digest == UNSETTLED
         yield from self._bounded()
 
@@ -267,6 +297,7 @@ class Walk:
     def _gone_below(self, folder: bytes) -> Steps:
         for path in self._rows.known_below(folder):
             yield from self._gone(path)
+        self._batch.dropped.append(folder)
 
     def _forget(self, path: bytes) -> Steps:
         self._batch.forgotten.append(path)
@@ -275,6 +306,7 @@ class Walk:
     def _forget_below(self, folder: bytes) -> Steps:
         for path in self._rows.known_below(folder):
             yield from self._forget(path)
+        self._batch.dropped.append(folder)
 
     def _bounded(self) -> Steps:
         if len(self._batch) >= BATCH:
@@ -288,18 +320,27 @@ class Walk:
         if not batch:
             return
         doubtful = {self._roots.of(path) for path in batch.gone}
-        self._absent.update(root for root in doubtful if root is not None and self._roots.is_absent(root))
+        self._absent.update(place for place in doubtful if place is not None and self._roots.is_absent(place))
         batch.gone = [path for path in batch.gone if self._roots.of(path) not in self._absent]
         batch.news += len(batch.gone)
         self._news += batch.news
-        self._rows.write(batch, self._moment)
+        self._rows.write(batch, self._moment, alone_since=self._alone)
+
+    @property
+    def _doubts(self) -> int:
+        """How many files have to be looked at again next time, whatever their stamp says then."""
+        return self._unreadable + self._unsure
+
+    def _is_elsewhere(self, path: bytes) -> bool:
+        """A folder in another's listing that has its own turn, or that is not there to be judged."""
+        return path in self._roots.paths or path in self._absent
 
     def _is_walked(self, path: bytes) -> bool:
         return path in self._walked or any(above in self._walked for above in ancestors(path))
 
     def _is_here(self, path: bytes) -> bool:
-        root = self._roots.of(path)
-        return root is not None and root not in self._absent
+        place = self._roots.of(path)
+        return place is not None and place not in self._absent
 
 
 def _is_folder(path: bytes) -> bool:
@@ -309,8 +350,5 @@ def _is_folder(path: bytes) -> bool:
         return False
 
 
-def _entry_is_folder(entry: os.DirEntry[bytes]) -> bool:
-    try:
-        return entry.is_dir(follow_symlinks=False)
-    except OSError:  # it went while it was looked at, on a file system that gives no types
-        return False
+def _holds_git(listing: Listing) -> bool:
+    return b".git" in listing.files or b".git" in listing.folders

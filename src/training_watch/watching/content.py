@@ -33,14 +33,9 @@ FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 GONE = frozenset({errno.ENOENT, errno.ENOTDIR})
 
-
-class Stamp(NamedTuple):
-    """What changes when a file does. Compared for equality only: times go backwards too."""
-
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
+# Size, mtime_ns, ctime_ns, inode: what changes when a file does. Compared for equality only, because times
+# go backwards too. A plain tuple: naming its fields would cost as much as the call that fills it.
+Stamp = tuple[int, int, int, int]
 
 
 class Content(NamedTuple):
@@ -66,23 +61,24 @@ class Pace:
 
 
 def stamp_of(path: bytes, found: os.stat_result) -> Stamp | None:
-    """The stamp of what lstat(2) found; None for what has no content, such as a FIFO.
-
-    A link's stamp is its own and its target's folded into one: it changes when either does.
-    """
+    """The stamp of what lstat(2) found; None for what has no content, such as a FIFO."""
     kind = stat.S_IFMT(found.st_mode)
     if kind == stat.S_IFREG:
         return _stamp(found)
-    if kind != stat.S_IFLNK:
-        return None
+    return link_stamp(path, found) if kind == stat.S_IFLNK else None
+
+
+def link_stamp(path: bytes, found: os.stat_result, *, dir_fd: int | None = None) -> Stamp:
+    """A link's stamp is its own and its target's folded into one: it changes when either does."""
     own = _stamp(found)
     try:
-        target = os.stat(path)
+        target = os.stat(path, dir_fd=dir_fd)
     except OSError:
         return own
     if not stat.S_ISREG(target.st_mode):
         return own
-    return Stamp(*(mine ^ its for mine, its in zip(own, _stamp(target), strict=True)))
+    its = _stamp(target)
+    return own[0] ^ its[0], own[1] ^ its[1], own[2] ^ its[2], own[3] ^ its[3]
 
 
 def racy(changed_ns: int, now_ns: int) -> bool:
@@ -123,17 +119,25 @@ def content(path: bytes, pace: Pace) -> Generator[None, None, Content | None]:
 
 def _regular(path: bytes, found: os.stat_result, pace: Pace) -> Generator[None, None, bytes | None]:
     """The digest of the file that lstat found; None where it changed meanwhile."""
-    fd = os.open(path, FLAGS | os.O_NOFOLLOW)
+    try:
+        fd = os.open(path, FLAGS | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link took its place since it was looked at
+            return None
+        raise
     try:
         hasher = blake2b(digest_size=DIGEST_SIZE)
-        while _same(found, os.fstat(fd)):
-            chunk = os.read(fd, CHUNK)
-            if not chunk:
-                return hasher.digest() if _same(found, os.fstat(fd)) else None
+        left = found.st_size
+        while left > 0:
+            # No more than there is: a buffer of a megabyte for each small file costs more than all else here.
+            chunk = os.read(fd, min(left, CHUNK))
             hasher.update(chunk)
+            left -= len(chunk)
+            if not chunk or (left and not _same(found, os.fstat(fd))):
+                return None
             if pace.spend(len(chunk) * STEP / STEP_BYTES):
                 yield
-        return None
+        return hasher.digest() if _same(found, os.fstat(fd)) else None
     finally:
         os.close(fd)
 
@@ -158,9 +162,9 @@ def _link(path: bytes, pace: Pace) -> Generator[None, None, bytes | None]:
 
 def _unreadable(found: os.stat_result) -> Content:
     stamp = _stamp(found)
-    text = b"%d %d" % (stamp.size, stamp.mtime_ns)
+    text = b"%d %d" % (found.st_size, found.st_mtime_ns)
     digest = UNREADABLE + blake2b(text, digest_size=DIGEST_SIZE).digest()
-    return Content(stamp, digest, stamp.ctime_ns)
+    return Content(stamp, digest, found.st_ctime_ns)
 
 
 def _changed_ns(path: bytes, found: os.stat_result) -> int:
@@ -173,7 +177,7 @@ def _changed_ns(path: bytes, found: os.stat_result) -> int:
 
 
 def _stamp(found: os.stat_result) -> Stamp:
-    return Stamp(
+    return (
         found.st_size & FITTING,
         found.st_mtime_ns & FITTING,
         found.st_ctime_ns & FITTING,

@@ -16,7 +16,8 @@ import re
 import stat
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 
 from training_watch.watching import git
 from training_watch.watching.paths import ancestors, below, holder, join, shown, split
@@ -89,13 +90,15 @@ class Base:
 class Rules:
     """The rules of one file."""
 
-    __slots__ = ("_cut", "_names", "_paths", "_prefix", "_rules")
+    __slots__ = ("_cut", "_names", "_paths", "_prefix", "_rules", "digest")
 
     def __init__(self, base: Base, rules: Iterable[Rule]) -> None:
         self._cut, self._prefix = len(below(base.folder)[0]), base.prefix
         self._rules = tuple(rules)[::-1]
         self._names = _either(rule for rule in self._rules if rule.by_name)
         self._paths = _either(rule for rule in self._rules if not rule.by_name)
+        told = (b"%d%d%s" % (rule.included, rule.folders_only, rule.regex.pattern) for rule in self._rules)
+        self.digest = _digest((base.folder, base.prefix, *told))
 
     def last(self, path: bytes, name: bytes, *, is_folder: bool) -> Rule | None:
         """The last rule that matches; nearly always none, so that is what is asked first."""
@@ -122,6 +125,12 @@ class Scope:
     job: Rules
     built_in: Rules
     excluded: Rule | None = None
+    digest: bytes = field(init=False, default=b"")
+
+    def __post_init__(self) -> None:
+        excluded = self.excluded.regex.pattern if self.excluded is not None else b""
+        digest = _digest((*(rules.digest for rules in (self.job, *self.files, self.built_in)), excluded))
+        object.__setattr__(self, "digest", digest)
 
     def verdict(self, path: bytes, name: bytes, *, is_folder: bool) -> Rule | None:
         if self.excluded is not None:
@@ -163,6 +172,18 @@ class Ignore:
     def is_rules(self, name: bytes) -> bool:
         """A file of this name holds rules; when it changes, `forget` is owed."""
         return self._gitignore and name == RULES
+
+    def enter(self, folder: bytes, *, rules: bool, git: bool) -> bytes:
+        """Learn from the listing of a folder that isn't ignored whether it has rules of its own.
+
+        A name for all rules that hold in it is returned.
+        """
+        if folder not in self._scopes and not (rules or git) and folder not in self._roots:
+            outer = self._scopes.get(split(folder)[0])
+            if outer is not None:  # nothing to read, so nothing is looked for
+                return self._remember(folder, outer).digest
+        scope = self._scope(folder)
+        return scope.digest if scope is not None else b""
 
     def forget(self) -> None:
         """Read all rule files anew when they are next needed."""
@@ -214,13 +235,14 @@ class Ignore:
                 break
         return replace(scope, files=files + _rules_in(git.exclude_file(folder), base))
 
+    def _excluding(self, outer: Scope, folder: bytes) -> Scope:
+        """The scope of a folder without rules of its own."""
+        rule = None if outer.excluded is not None else outer.verdict(folder, split(folder)[1], is_folder=True)
+        return replace(outer, files=(), excluded=rule) if rule is not None else outer
+
     def _inner_scope(self, outer: Scope, folder: bytes) -> Scope:
-        if outer.excluded is not None:
-            return outer
-        rule = outer.verdict(folder, split(folder)[1], is_folder=True)
-        if rule is not None:
-            return replace(outer, files=(), excluded=rule)
-        if not self._gitignore:
+        outer = self._excluding(outer, folder)
+        if outer.excluded is not None or not self._gitignore:
             return outer
         own = _read(folder, Base(folder))
         repository = git.git_folder(folder)
@@ -305,6 +327,13 @@ def _regex(glob: bytes) -> re.Pattern[bytes] | None:
         return _compiled(raw)
     except (ValueError, re.error):
         return None
+
+
+def _digest(parts: Iterable[bytes]) -> bytes:
+    hasher = blake2b(digest_size=16)
+    for part in parts:
+        hasher.update(b"%d:%s" % (len(part), part))
+    return hasher.digest()
 
 
 def _either(rules: Iterable[Rule]) -> re.Pattern[bytes] | None:

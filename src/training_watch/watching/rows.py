@@ -10,7 +10,7 @@ from typing import NamedTuple
 from training_watch.database import transaction
 from training_watch.events import Moment
 from training_watch.watching.content import Content, Stamp
-from training_watch.watching.paths import below, split
+from training_watch.watching.paths import ancestors, below, split
 
 # How many rows are read or written at once. Arbitrary: some milliseconds, and few calls of fsync(2).
 PAGE = 500
@@ -36,6 +36,10 @@ INSERT INTO files(job, path, folder, stirred) VALUES (?, ?, ?, 1)
 ON CONFLICT(job, path) DO UPDATE SET stirred = 1 WHERE digest IS NULL
 """
 FORGET = "DELETE FROM files WHERE job = ? AND path = ?"
+DROP = "DELETE FROM folders WHERE job = ? AND path = ?"
+DROP_BELOW = "DELETE FROM folders WHERE job = ? AND path > ? AND path < ?"
+DISTRUST = "UPDATE folders SET fingerprint = NULL WHERE job = ? AND path = ? AND fingerprint NOT NULL"
+ENTER = "INSERT OR REPLACE INTO folders(job, path, fingerprint, files) VALUES (?, ?, ?, ?)"
 
 
 class Row(NamedTuple):
@@ -47,18 +51,28 @@ class Row(NamedTuple):
     digest: bytes | None
 
 
+class Folder(NamedTuple):
+    """What was known of a folder; no `fingerprint` where its rows may not all be true of one instant."""
+
+    fingerprint: bytes | None
+    files: int
+
+
 @dataclass(slots=True)
 class Batch:
-    """Rows to be written in one transaction."""
+    """Rows to be written in one transaction. `dropped`: folders of which nothing is left, nor below them."""
 
     puts: list[tuple[bytes, Content, bool]] = field(default_factory=list)
     gone: list[bytes] = field(default_factory=list)
     fleeting: list[bytes] = field(default_factory=list)
     forgotten: list[bytes] = field(default_factory=list)
+    dropped: list[bytes] = field(default_factory=list)
+    folders: dict[bytes, tuple[bytes | None, int]] = field(default_factory=dict)
     news: int = 0
 
     def __len__(self) -> int:
-        return len(self.puts) + len(self.gone) + len(self.fleeting) + len(self.forgotten)
+        rows = len(self.puts) + len(self.gone) + len(self.fleeting) + len(self.forgotten)
+        return rows + len(self.dropped) + len(self.folders)
 
 
 class Rows:
@@ -83,6 +97,22 @@ class Rows:
             (self._job, folder),
         )
         return {row[0]: _row(row) for row in found}
+
+    def folder(self, path: bytes) -> Folder | None:
+        found = self._connection.execute(
+            "SELECT fingerprint, files FROM folders WHERE job = ? AND path = ?", (self._job, path)
+        ).fetchone()
+        return Folder(*found) if found else None
+
+    def folders(self) -> Iterator[bytes]:
+        """All folders that were looked into, in the order of their paths."""
+        found = self._connection.execute("SELECT path FROM folders WHERE job = ? ORDER BY path", (self._job,))
+        return (row[0] for row in found)
+
+    def version(self) -> int:
+        """Changes whenever another process has written to the database (sqlite.org, PRAGMA data_version)."""
+        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        return version
 
     def folders_in(self, folder: bytes) -> list[bytes]:
         """The folders directly in `folder` that known files are in or below: one look-up for each."""
@@ -131,8 +161,11 @@ class Rows:
                 return
             after = page[-1][0]
 
-    def write(self, batch: Batch, moment: Moment) -> None:
-        """Write a batch whole, and with it, where it holds news, that there was some at `moment`."""
+    def write(self, batch: Batch, moment: Moment, *, alone_since: int) -> None:
+        """Write a batch whole, and with it, where it holds news, that there was some at `moment`.
+
+        `alone_since`: the version when the rows were read that the batch's fingerprints speak of.
+        """
         job = self._job
         with transaction(self._connection):
             execute = self._connection.executemany
@@ -143,6 +176,14 @@ class Rows:
             execute(GONE, ((job, path) for path in batch.gone))
             execute(FLEETING, ((job, path, split(path)[0]) for path in batch.fleeting))
             execute(FORGET, ((job, path) for path in batch.forgotten))
+            execute(DROP, ((job, path) for path in batch.dropped))
+            execute(DROP_BELOW, ((job, *below(path)) for path in batch.dropped))
+            execute(DISTRUST, ((job, path) for path in _folders_of(batch)))
+            # Rows that another process wrote meanwhile may be of an earlier or a later look than these listings.
+            alone = self.version() == alone_since
+            execute(
+                ENTER, ((job, path, mark if alone else None, n) for path, (mark, n) in batch.folders.items())
+            )
             if batch.news:
                 self.notice(moment)
 
@@ -154,4 +195,15 @@ class Rows:
 
 
 def _row(found: tuple[bytes, int, int, int, int, int, bytes | None]) -> Row:
-    return Row(found[0], Stamp(*found[1:5]), bool(found[5]), found[6])
+    return Row(found[0], found[1:5], bool(found[5]), found[6])
+
+
+def _folders_of(batch: Batch) -> set[bytes]:
+    """The folders whose rows a batch changes, and all above: what their fingerprints stood for is no more."""
+    found = set[bytes]()
+    for path in (*(path for path, _, _ in batch.puts), *batch.gone, *batch.forgotten, *batch.dropped):
+        for folder in ancestors(path):
+            if folder in found:
+                break
+            found.add(folder)
+    return found

@@ -12,13 +12,14 @@ A path that stirred during a run counts as read in a state that nobody knows: it
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import datetime
 from hashlib import blake2b
 
 from training_watch.database import transaction
 from training_watch.events import Moment, Pending
-from training_watch.watching.compare import Comparison, Walk
+from training_watch.watching.compare import Comparison, Reader, Walk
+from training_watch.watching.content import content
 from training_watch.watching.ignore import Ignore
 from training_watch.watching.paths import below
 from training_watch.watching.roots import Roots
@@ -54,14 +55,24 @@ CLEAN = "DELETE FROM files WHERE job = ? AND digest IS NULL AND trained IS NULL"
 
 
 class Snapshot:
-    """The snapshot of one job. All methods raise sqlite3.Error where the database can't be used."""
+    """The snapshot of one job. All methods raise sqlite3.Error where the database can't be used.
+
+    `read` says what a file holds: its content, unless a snapshot of something else is wanted.
+    """
 
     def __init__(
-        self, connection: sqlite3.Connection, job: str, roots: Sequence[bytes], ignore: Ignore
+        self,
+        connection: sqlite3.Connection,
+        job: str,
+        roots: Sequence[bytes],
+        ignore: Ignore,
+        *,
+        read: Reader = content,
     ) -> None:
         self._connection = connection
         self._job = job
         self._ignore = ignore
+        self._read = read
         self._rows = Rows(connection, job)
         self._roots = Roots(connection, job, self._rows, roots)
 
@@ -73,8 +84,12 @@ class Snapshot:
         `running`: a run was active at some time since the hints were given. Where this is abandoned
         or raises, the hints are still owed.
         """
-        walk = Walk(self._rows, self._roots, self._ignore, moment, running=running)
+        walk = Walk(self._rows, self._roots, self._ignore, moment, running=running, read=self._read)
         return walk.compare(touched)
+
+    def folders(self) -> Iterator[bytes]:
+        """The folders that the last comparisons looked into: what to watch before they are found again."""
+        return self._rows.folders()
 
     def pending(self) -> Pending | None:
         """What differs from what was trained, as of the last comparison; absent roots left out."""

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 from training_watch.watching.paths import join
 
-# Both arbitrary. 10,000 names are a few megabytes, and as many folders take about as long to list one
+# All arbitrary. 10,000 names are a few megabytes, and as many folders take about as long to list one
 # by one as a tree does to walk.
 NAMES = 10_000
 FOLDERS = 10_000
+TREES = 1_000
 # How many paths are followed to find the noisiest. Any path with more than 1/64 of all hints is found.
 NOISY = 64
 
@@ -22,18 +23,24 @@ NOISY = 64
 class Touched:
     """Folders to look into, and there the names to look at; an empty set of names means all of them.
 
-    `everything` says that the whole tree is to be walked, `cause` why.
+    `trees` are to be walked to the bottom; `everything` says that the whole tree is, `cause` why.
     """
 
     everything: bool = False
     cause: str = ""
     folders: dict[bytes, set[bytes]] = field(default_factory=dict)
+    trees: set[bytes] = field(default_factory=set)
     _kept: int = 0
     _dropped: int = 0
     _noise: dict[bytes, int] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return self.everything or bool(self.folders)
+        return self.everything or bool(self.folders or self.trees)
+
+    @property
+    def doubtful(self) -> bool:
+        """Something may have changed that no hint names."""
+        return self.everything or bool(self.trees)
 
     @property
     def count(self) -> int:
@@ -66,6 +73,11 @@ class Touched:
         self._folder(folder)
         self._bound()
 
+    def tree(self, top: bytes) -> None:
+        """Hint at all that is in a folder and below."""
+        self.trees.add(top)
+        self._bound()
+
     def all(self, cause: str) -> None:
         """Hint at everything; the first cause stays."""
         if not self.everything:
@@ -80,6 +92,7 @@ class Touched:
         """Take over all hints of `other`."""
         if other.everything:
             self.all(other.cause)
+        self.trees |= other.trees
         for folder, names in other.folders.items():
             mine = self.folders.get(folder)
             if not names or mine == set():
@@ -109,8 +122,9 @@ class Touched:
             self._kept = 0
             for folder in self.folders:
                 self.folders[folder] = set()
-        if len(self.folders) > FOLDERS:
+        if len(self.folders) > FOLDERS or len(self.trees) > TREES:
             self.folders.clear()
+            self.trees.clear()
             self.all("changes in very many folders")
 
     def _hear(self, path: bytes, times: int = 1) -> None:
