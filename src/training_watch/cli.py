@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,11 +13,17 @@ from training_watch import __version__, clock, places
 from training_watch.check import Verdict, verdict
 from training_watch.config import ConfigError, Job, LauncherName, read_config
 from training_watch.database import DatabaseError
-from training_watch.files import Busy
 from training_watch.launching import LaunchError
 from training_watch.marker import MarkerError, read_marker
-from training_watch.terminal import BAD_CONFIG, FAILED, NOT_NOW, Told, fail, say, warn
+from training_watch.terminal import BAD_CONFIG, FAILED, errors_told, fail, say, warn
 from training_watch.timespan import spoken
+
+
+class Told(click.Group):
+    """A group whose commands tell their errors."""
+
+    def invoke(self, context: click.Context) -> Any:
+        return errors_told(super().invoke)(context)
 
 
 @click.group(cls=Told, context_settings={"help_option_names": ["-h", "--help"]})
@@ -46,30 +53,9 @@ def run(config_path: Path, verbose: bool) -> None:
     Example:
       training-watch run
     """
-    import faulthandler
+    from training_watch import foreground
 
-    from training_watch.daemon import StopDaemon, run_daemon
-    from training_watch.journal import log, open_log
-    from training_watch.wiring import launcher_of, obstacle_of
-
-    faulthandler.enable()  # the watchdog's SIGABRT then leaves a traceback in the journal
-    trouble = open_log(places.log_file(), verbose=verbose)
-    if trouble:
-        log.warning("%s", trouble)
-    try:
-        run_daemon(
-            config_path, launcher_of=lambda job: launcher_of(config_path, job), obstacle_of=obstacle_of
-        )
-    except ConfigError as error:
-        for mistake in error.mistakes:
-            log.error("%s", mistake)
-        raise SystemExit(BAD_CONFIG) from None
-    except Busy:
-        log.error("another training-watch runs already for this user: systemctl --user status training-watch")
-        raise SystemExit(NOT_NOW) from None
-    except (StopDaemon, DatabaseError) as error:
-        log.error("%s", error)
-        raise SystemExit(FAILED) from None
+    foreground.run(config_path, verbose=verbose)
 
 
 @main.command()

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
-import click
-
 from training_watch import places
 from training_watch.config import ConfigError
 from training_watch.database import DatabaseError
@@ -25,11 +23,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def say(line: str) -> None:
-    click.echo(line)
+    print(line, flush=True)
 
 
 def warn(line: str) -> None:
-    click.echo(f"training-watch: {line}", err=True)
+    # None where the caller has closed it (2>&-): print() would then take standard output.
+    if sys.stderr is not None:
+        print(f"training-watch: {line}", file=sys.stderr, flush=True)
 
 
 def fail(line: str, code: int) -> NoReturn:
@@ -65,10 +65,3 @@ def errors_told(command: F) -> F:
             fail(f"{where}{error.strerror or error}", FAILED)
 
     return told  # type: ignore[return-value]
-
-
-class Told(click.Group):
-    """A group whose commands tell their errors."""
-
-    def invoke(self, context: click.Context) -> Any:
-        return errors_told(super().invoke)(context)

@@ -185,9 +185,13 @@ def test_a_damaged_history_is_set_aside_when_it_starts(home: Home, manager: Mana
     assert home.database.with_name("state.db.damaged-1").exists()
 
 
-def test_mistakes_in_the_configuration_end_a_start_with_78_and_one_line_each(home: Home) -> None:
+@pytest.mark.parametrize("words", [("run",), ("--config", "config.toml", "run"), ("run", "--verbose")])
+def test_mistakes_in_the_configuration_end_a_start_with_78_and_one_line_each(
+    home: Home, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(home.config.parent)
     home.config.write_text('[job.docs]\npaths = "/x"\nretries = -1\n')
-    done = home.run("run")
+    done = home.run(*words)
     assert done.returncode == 78
     assert len(done.stderr.splitlines()) == 2
 
