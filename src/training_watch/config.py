@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import os
 import re
@@ -278,6 +277,8 @@ def _named(path: Path) -> str:
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:
+    import difflib  # noqa: PLC0415 - only a mistake needs it
+
     near = difflib.get_close_matches(name[:_SHOWN], names, n=1, cutoff=0.5)
     if near:
         return f"; did you mean {near[0]!r}?"

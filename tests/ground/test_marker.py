@@ -38,6 +38,27 @@ def test_a_time_alone_is_a_marker(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "ended"),
+    [
+        ("2026-02-16T06:00:58-08:00", "2026-02-16T14:00:58"),  # date -Iseconds
+        ("2026-02-16 06:00:58+05:30", "2026-02-16T00:30:58"),  # date --rfc-3339=seconds
+        ("20260216T060058Z", "2026-02-16T06:00:58"),
+        ("2026-02-16T06:00:58,123456789Z", "2026-02-16T06:00:58.123456"),  # date --iso-8601=ns
+        ("2026-W08-1T06Z", "2026-02-16T06:00:00"),
+        ("2026-047T06:00Z", "2026-02-16T06:00:00"),
+        ("2026-02-15T24:00Z", "2026-02-16T00:00:00"),
+    ],
+)
+def test_any_iso_8601_time_is_read(tmp_path: Path, line: str, ended: str) -> None:
+    file = tmp_path / "marker"
+    file.write_text(f"{line}\n")
+    marker = read_marker(file)
+    assert marker is not None
+    assert marker.readable
+    assert marker.ended == datetime.fromisoformat(ended).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
     "junk",
     [
         b"",
