@@ -9,7 +9,6 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 
 def write_whole(path: Path, text: str, *, mode: int = 0o600, durable: bool = True) -> None:
@@ -20,20 +19,21 @@ def write_whole(path: Path, text: str, *, mode: int = 0o600, durable: bool = Tru
     process lives. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", suffix=".new", delete=False
-    ) as new:
-        try:
-            new.write(text)
-            new.flush()
-            os.fchmod(new.fileno(), mode)
+    # Not by way of tempfile, which brings 13 modules and half a megabyte along.
+    new = path.with_name(f".{path.name}.{os.urandom(6).hex()}.new")
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(fd, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(fd, mode)
             if durable:
-                os.fsync(new.fileno())
-            os.replace(new.name, path)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(new.name)
-            raise
+                os.fsync(fd)
+        os.replace(new, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(new)
+        raise
     if durable:
         sync_folder(path.parent)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from logging.handlers import RotatingFileHandler
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import TextIO
 
@@ -31,9 +32,7 @@ def open_log(file: Path | None, *, verbose: bool = False) -> str | None:
         return None
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        rotating = RotatingFileHandler(
-            file, maxBytes=LARGEST, backupCount=KEPT, encoding="utf-8", errors="backslashreplace"
-        )
+        rotating = _Rotating(file, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         return f"no log file: {file}: {error.strerror}; the journal has the same lines"
     rotating.setFormatter(_Dated("%(asctime)s %(levelname)s %(message)s"))
@@ -69,6 +68,30 @@ class _OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record))
+
+
+class _Rotating(logging.FileHandler):
+    """A log file that makes way, when it is full, for a new one: then it is FILE.1, and FILE.1 is FILE.2.
+
+    logging.handlers has one too, and brings pickle and queues: half a megabyte for as long as the daemon runs.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            if self.stream is not None and self.stream.tell() >= LARGEST:
+                self._rotate()
+        except OSError:
+            self.handleError(record)  # the full one goes on being written
+        super().emit(record)
+
+    def _rotate(self) -> None:
+        names = [self.baseFilename, *(f"{self.baseFilename}.{number}" for number in range(1, KEPT + 1))]
+        for newer, older in reversed([*pairwise(names)]):
+            with suppress(FileNotFoundError):
+                os.replace(newer, older)
+        full = self.setStream(self._open())
+        if full is not None:
+            full.close()
 
 
 class _Plain(_OneLine):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from training_watch.bell import Bell, ring
-from training_watch.journal import log, open_log, printable
+from training_watch.journal import LARGEST, log, open_log, printable
 from training_watch.notify import Notify
 
 
@@ -88,6 +88,40 @@ def test_lines_go_to_the_file_and_with_a_priority_to_the_journal(tmp_path: Path)
     assert run.stderr.splitlines() == ["<6>one", "<4>two\\nlines", "<3>three"]
     lines = file.read_text().splitlines()
     assert [line.split(" ", 1)[1] for line in lines] == ["INFO one", "WARNING two\\nlines", "ERROR three"]
+
+
+@pytest.fixture
+def log_closed() -> Iterator[None]:
+    yield
+    for handler in log.handlers[:]:
+        log.removeHandler(handler)
+        handler.close()
+
+
+@pytest.mark.usefixtures("log_closed")
+def test_a_full_log_file_makes_way_and_the_oldest_goes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "watch.log"
+    open_log(file)
+    for generation in range(5):
+        log.info("generation %s: %s", generation, "-" * LARGEST)
+    kept = {each.name: each.read_text().split()[3] for each in tmp_path.iterdir()}
+    assert kept == {"watch.log": "4:", "watch.log.1": "3:", "watch.log.2": "2:"}
+    assert "generation 0" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("log_closed")
+def test_a_full_log_file_that_can_not_make_way_is_written_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", False)  # as in the daemon
+    file = tmp_path / "watch.log"
+    (tmp_path / "watch.log.1").mkdir()
+    open_log(file)
+    log.info("-" * LARGEST)
+    log.info("and on")
+    assert "and on" in file.read_text()
 
 
 def test_a_log_file_that_can_not_be_written_is_said_and_stops_nothing(tmp_path: Path) -> None:

@@ -17,9 +17,7 @@ import select
 import signal
 import subprocess
 import sys
-import tempfile
 import traceback
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -145,7 +143,7 @@ class Process:
             return NotStarted(f"{self.unit} is running already")
         old = read_record(self._lock).invocation
         deadline = clock.elapsed() + within
-        with tempfile.TemporaryFile() as words:
+        with open(os.memfd_create("words"), "w+b") as words:
             child = self._spawn(words.fileno())
             while True:
                 # Asked first: what is read after its end is final.
@@ -298,7 +296,7 @@ class _Run:
         self._fd = fd
         at = clock.calendar()
         began = at.isoformat(timespec="seconds")
-        self._record = Record(invocation=uuid.uuid4().hex, pid=os.getpid(), began=began)
+        self._record = Record(invocation=os.urandom(16).hex(), pid=os.getpid(), began=began)
         # The log first: whoever sees the new name may ask for its lines.
         self._log = runlog.opened_log(log, unit, self._record.invocation, at)
         _write_record(fd, self._record)

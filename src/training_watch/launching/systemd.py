@@ -13,8 +13,8 @@ Facts that shape this, measured on systemd 252 and 257:
 
 from __future__ import annotations
 
+import os
 import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -286,7 +286,7 @@ class _Order:
 
 @contextmanager
 def _ordered(unit: str) -> Iterator[_Order]:
-    with tempfile.TemporaryFile() as stderr:
+    with open(os.memfd_create("stderr"), "w+b") as stderr:
         child = subprocess.Popen(
             ["systemctl", "--user", "--no-ask-password", "start", "--", unit],
             env=environment(),
