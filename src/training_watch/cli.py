@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ from training_watch import __version__, clock, places
 from training_watch.check import Verdict, verdict
 from training_watch.config import ConfigError, Job, LauncherName, read_config
 from training_watch.database import DatabaseError
+from training_watch.journal import printable
 from training_watch.launching import LaunchError
 from training_watch.marker import MarkerError, read_marker
 from training_watch.terminal import BAD_CONFIG, FAILED, errors_told, fail, say, warn
@@ -23,7 +28,33 @@ class Told(click.Group):
     """A group whose commands tell their errors."""
 
     def invoke(self, context: click.Context) -> Any:
-        return errors_told(super().invoke)(context)
+        with _usage_told():
+            return errors_told(super().invoke)(context)
+
+    def make_context(self, *words: Any, **options: Any) -> click.Context:
+        with _usage_told():
+            return super().make_context(*words, **options)
+
+    def main(self, *words: Any, **options: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # an encoding that lacks a character is no reason to end
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*words, **options)
+
+
+# A command without its words shows its help by way of an error, since click 8.2.
+_HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())
+
+
+@contextmanager
+def _usage_told() -> Iterator[None]:
+    """What click says of wrong words quotes them, and a shell's * may have made them from files' names."""
+    try:
+        yield
+    except click.UsageError as error:
+        if isinstance(error, _HELP):
+            raise
+        raise click.UsageError(printable(error.format_message()), error.ctx) from None
 
 
 @click.group(cls=Told, context_settings={"help_option_names": ["-h", "--help"]})
@@ -78,8 +109,8 @@ def check(config_path: Path, job: str | None, exit_code: bool, as_json: bool) ->
     except (ConfigError, places.NoHome, MarkerError) as error:
         if not exit_code:
             raise
-        for line in str(error).splitlines():
-            warn(line)
+        for line in error.mistakes if isinstance(error, ConfigError) else [str(error)]:
+            warn(printable(line))
         raise SystemExit(BAD_CONFIG if not isinstance(error, MarkerError) else 2) from None
     lines = asked.lines()
     if as_json:
@@ -155,7 +186,7 @@ def mark(config_path: Path, unit: str) -> None:
     from training_watch.mark import mark as write
     from training_watch.wiring import launcher_of
 
-    ending = Ending.from_environment(os.environ)
+    ending = Ending.from_environment(_environment())
     if ending.skipped:
         say("Skipped by the unit's ExecCondition=: that is no run, the marker stays as it is")
         return
@@ -368,10 +399,20 @@ def _step_outputs(lines: list[str]) -> None:
     if not path:
         return
     try:
+        # Another of the step's writers may have left its line without an end: ours would become a part of it.
+        before = "\n" if _unended(Path(path)) else ""
         with Path(path).open("a", encoding="utf-8") as outputs:
-            outputs.write("".join(f"{line}\n" for line in lines))
+            outputs.write(before + "".join(f"{line}\n" for line in lines))
     except OSError as error:
         warn(f"the step's outputs were not written: {path}: {error.strerror}")
+
+
+def _unended(path: Path) -> bool:
+    if not path.is_file() or path.stat().st_size == 0:
+        return False
+    with path.open("rb") as outputs:
+        outputs.seek(-1, os.SEEK_END)
+        return outputs.read(1) != b"\n"
 
 
 # ---- install ----------------------------------------------------------------------------------------
@@ -395,4 +436,9 @@ def _first_trainings(config_path: Path, *, wait: bool) -> None:
 
 
 def _invocation() -> str:
-    return os.environ.get("INVOCATION_ID", "")
+    return _environment().get("INVOCATION_ID", "")
+
+
+def _environment() -> dict[str, str]:
+    """The environment as text: what a service manager sets is ASCII, and the history can hold no other bytes."""
+    return {name: printable(value) for name, value in os.environ.items()}

@@ -83,7 +83,8 @@ def open_database(path: Path, *, say: Callable[[str], None], wait: float = 5.0) 
         return _opened(path, wait)
     except (sqlite3.OperationalError, OSError) as error:
         raise DatabaseError(f"{path}: {error}") from error
-    except (sqlite3.DatabaseError, UnknownVersion) as error:
+    except (sqlite3.DatabaseError, UnknownVersion, UnicodeDecodeError) as error:
+        # UnicodeDecodeError: SQLite's own message quotes bytes of the file.
         aside = set_aside(path)
         say(f"{path} was damaged ({error}): set aside as {aside.name}; the history begins anew")
     try:
@@ -105,6 +106,7 @@ class UnknownVersion(Exception):
 
 def _opened(path: Path, wait: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=wait, isolation_level=None)
+    connection.text_factory = _text
     try:
         # WAL: a reader such as `status` never waits for the daemon. FULL: a commit survives a power cut.
         connection.execute("PRAGMA journal_mode = WAL")
@@ -119,6 +121,7 @@ def _opened(path: Path, wait: float) -> sqlite3.Connection:
                 _upgrade(connection)
         elif version != VERSION:
             raise UnknownVersion(f"schema version {version}, this program knows {VERSION}")
+        _require_tables(connection)
     except BaseException:
         connection.close()
         raise
@@ -142,6 +145,23 @@ def _execute(connection: sqlite3.Connection, statements: str) -> None:
     # Statement by statement: executescript() would end the transaction that this is a part of.
     for statement in statements.split(";\n"):
         connection.execute(statement)
+
+
+def _require_tables(connection: sqlite3.Connection) -> None:
+    """Raises sqlite3.DatabaseError where a table is not as SCHEMA has it: SQLite itself would say "no such column" for ever."""
+    there = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_schema WHERE type = 'table'")}
+    for statement in SCHEMA.split(";\n"):
+        table = statement.strip()
+        if table.startswith("CREATE TABLE") and table not in there:
+            raise sqlite3.DatabaseError(f"a table is missing or altered: {table.split()[2]}")
+
+
+def _text(stored: bytes) -> str:
+    """As Python's own reading, but what is not UTF-8 is damage, and not an operation that may be tried again."""
+    try:
+        return stored.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise sqlite3.DatabaseError(f"a text that is not UTF-8: {stored[:40]!r}") from error
 
 
 @contextmanager

@@ -7,12 +7,13 @@ pyproject.toml, and tests/acts/test_footprint.py).
 from __future__ import annotations
 
 import faulthandler
+import sqlite3
 from pathlib import Path
 
 from training_watch import places
 from training_watch.config import ConfigError
 from training_watch.daemon import StopDaemon, run_daemon
-from training_watch.database import DatabaseError
+from training_watch.database import DatabaseError, set_aside
 from training_watch.files import Busy
 from training_watch.journal import log, open_log
 from training_watch.terminal import BAD_CONFIG, FAILED, NOT_NOW, errors_told
@@ -41,6 +42,10 @@ def run(config: Path | None, *, verbose: bool = False) -> None:
     except Busy:
         log.error("another training-watch runs already for this user: systemctl --user status training-watch")
         raise SystemExit(NOT_NOW) from None
-    except (StopDaemon, DatabaseError) as error:
+    except (StopDaemon, DatabaseError, sqlite3.OperationalError) as error:
         log.error("%s", error)
         raise SystemExit(FAILED) from None
+    except sqlite3.DatabaseError as error:
+        aside = set_aside(places.database())
+        log.error("%s was damaged (%s): set aside as %s", places.database(), error, aside.name)
+        raise SystemExit(FAILED) from None  # the next start begins a new one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 
 
@@ -61,4 +62,6 @@ def _address(given: str | None) -> str | None:
 
 def _half(usec: str | None) -> float | None:
     """Seconds between two pings: half the watchdog's time, as sd_watchdog_enabled(3) advises."""
-    return int(usec) / 2e6 if usec and usec.isdigit() and int(usec) > 0 else None
+    # No more digits than a number of microseconds can have; int() would take those of any script.
+    told = re.fullmatch(r"[0-9]{1,18}", usec or "")
+    return int(told[0]) / 2e6 or None if told else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from datetime import datetime
 
@@ -101,7 +102,11 @@ class Runs:
         )
 
     def _rows(self, where: str, *values: str | int) -> list[Run]:
-        return [_run(row) for row in self._connection.execute(f"SELECT {_COLUMNS} {where}", values)]
+        rows = self._connection.execute(f"SELECT {_COLUMNS} {where}", values)
+        try:
+            return [_run(row) for row in rows]
+        except ValueError as error:  # nobody wrote that: the file is damaged, where SQLite couldn't see it
+            raise sqlite3.DatabaseError(f"a run that makes no sense: {error}") from error
 
 
 def _columns(moment: Moment) -> tuple[str, float, str]:
@@ -127,5 +132,7 @@ def _run(row: tuple[object, ...]) -> Run:
 
 
 def _read(columns: list[object]) -> Moment:
-    boot_id, elapsed, at = columns
-    return Moment(str(boot_id), float(str(elapsed)), datetime.fromisoformat(str(at)))
+    boot_id, elapsed, at = str(columns[0]), float(str(columns[1])), datetime.fromisoformat(str(columns[2]))
+    if at.tzinfo is None or not math.isfinite(elapsed):
+        raise ValueError(f"{at} {elapsed} is no moment")
+    return Moment(boot_id, elapsed, at)

@@ -13,6 +13,7 @@ from training_watch import places
 from training_watch.config import ConfigError
 from training_watch.database import DatabaseError
 from training_watch.files import Busy
+from training_watch.journal import printable
 from training_watch.launching import LaunchError
 from training_watch.marker import MarkerError
 
@@ -22,14 +23,19 @@ FAILED, UNAVAILABLE, NOT_NOW, BAD_CONFIG = 1, 69, 75, 78
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def say(line: str) -> None:
-    print(line, flush=True)
+def say(text: str) -> None:
+    print(_shown(text), flush=True)
 
 
-def warn(line: str) -> None:
+def warn(text: str) -> None:
     # None where the caller has closed it (2>&-): print() would then take standard output.
     if sys.stderr is not None:
-        print(f"training-watch: {line}", file=sys.stderr, flush=True)
+        print(f"training-watch: {_shown(text)}", file=sys.stderr, flush=True)
+
+
+def _shown(text: str) -> str:
+    """Lines, of which a terminal obeys the newlines and tabs alone, whatever a file's name has in it."""
+    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
 
 
 def fail(line: str, code: int) -> NoReturn:
@@ -46,7 +52,7 @@ def errors_told(command: F) -> F:
             return command(*words, **options)
         except ConfigError as error:
             for mistake in error.mistakes:
-                warn(mistake)
+                warn(printable(mistake))
             raise SystemExit(BAD_CONFIG) from None
         except places.NoHome as error:
             fail(str(error), BAD_CONFIG)
@@ -61,7 +67,7 @@ def errors_told(command: F) -> F:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SystemExit(0) from None
         except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
+            where = f"{printable(str(error.filename))}: " if error.filename else ""
             fail(f"{where}{error.strerror or error}", FAILED)
 
     return told  # type: ignore[return-value]
