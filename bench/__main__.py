@@ -1,0 +1,129 @@
+"""The command: which rows, how much, where; tables to stdout, progress to stderr."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import machine, report
+from bench.armed import armed, restart
+from bench.burst import burst
+from bench.ground import FULL, QUICK, Ground, Scale, say
+from bench.huge import huge
+from bench.idle import idle
+from bench.latency import latency
+from bench.ours import MODULE
+from bench.peers import find_peers
+from bench.polling import scan
+from bench.settling import settle
+
+ROWS: dict[str, Callable[[Ground], report.Section]] = {
+    "armed": armed, "restart": restart, "latency": latency, "idle": idle, "burst": burst, "scan": scan,
+    "settle": settle, "huge": huge,
+}  # fmt: skip
+TITLES = (
+    "Armed, cold", "Armed at a restart", "Noticed", "Idle", "A burst", "One polling scan", "Settling",
+    "Two million files",
+)  # fmt: skip
+
+PAGE = Path(__file__).parent.parent / "docs/benchmarks.md"
+
+OPENING = """\
+# Benchmarks
+
+training-watch beside watchdog, watchfiles and two plain loops over inotify, in Python and in C: the same trees and the
+same changes, each as a process of its own, in turns, so that what else the machine does hits all alike. Ratios say more
+than times. Anyone can repeat it, in a clone of the project:
+
+```
+python3 -m venv .venv
+.venv/bin/pip install 'pip>=25.1'
+.venv/bin/pip install --editable . --group bench
+.venv/bin/python -m bench
+```
+
+`--quick` takes some minutes, `--write` writes this page, and `--help` says the rest. Each table stands below how it was
+measured; the first line of a ratio's name is whom ours is compared with.
+"""
+
+EXAMPLES = """\
+examples:
+  python -m bench --quick                  everything, on small trees
+  python -m bench armed restart            two rows, at full size
+  python -m bench --write                  everything, into docs/benchmarks.md
+  python -m bench --huge --place /dev/shm  with two million files, in memory
+"""
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure, print, and where it is wished, write."""
+    given = _parser().parse_args(words)
+    scale = QUICK if given.quick else FULL
+    if given.repeat:
+        scale = replace(scale, repeat=given.repeat)
+    names = given.rows or [name for name in ROWS if name != "huge"]
+    if given.huge and "huge" not in names:
+        names.append("huge")
+    place = given.place.resolve()
+    sections = measure(names, scale, place, (str(given.python), *MODULE))
+    found = report.Circumstances(
+        day=datetime.now(UTC).date().isoformat(), machine=machine.machine(), software=machine.software(),
+        place=machine.file_system(place), repeat=scale.repeat,
+    )  # fmt: skip
+    chapters = {section.title: report.chapter(section, found) for section in sections}
+    print("\n".join(chapters.values()))
+    if given.write:
+        report.write(PAGE, OPENING, chapters, TITLES)
+        say(f"written to {PAGE}")
+
+
+def measure(
+    names: Sequence[str], scale: Scale, place: Path, program: tuple[str, ...] = (sys.executable, *MODULE)
+) -> list[report.Section]:
+    """Measure rows of `program`. Trees are made below `place` and removed at the end; homes are in the temporary folder."""
+    scratch = Path(tempfile.mkdtemp(prefix="training-watch-bench-"))
+    trees = Path(tempfile.mkdtemp(prefix="training-watch-bench-", dir=place))
+    try:
+        ground = Ground(scale, program, trees, scratch, find_peers(scratch))
+        return [ROWS[name](ground) for name in names]
+    finally:
+        say("removing the trees")
+        shutil.rmtree(trees, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measure training-watch beside watchdog, watchfiles and plain inotify loops.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "rows", nargs="*", metavar="ROW", choices=[*ROWS, []], help=f"{', '.join(ROWS)}; all but huge"
+    )
+    parser.add_argument("--quick", action="store_true", help="small trees and few repetitions")
+    parser.add_argument("--repeat", type=int, metavar="N", help="how often each figure is taken; 5, quick 2")
+    parser.add_argument("--huge", action="store_true", help="two million files too; about 3 GB")
+    parser.add_argument(
+        "--place", type=Path, default=Path(tempfile.gettempdir()), metavar="DIR",
+        help="where the trees are made; the temporary folder",
+    )  # fmt: skip
+    parser.add_argument(
+        "--python", type=Path, default=Path(sys.executable), metavar="FILE",
+        help="the interpreter of another environment whose training-watch is measured, to compare two versions",
+    )  # fmt: skip
+    parser.add_argument(
+        "--write", action="store_true", help="write docs/benchmarks.md, but rows not measured stay"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""A burst at full speed: what it costs, and which changes are never reported."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.ground import Ground, say
+from bench.ours import daemon, waiting
+from bench.peers import DAEMON, OURS, RAW, Peer, watching
+from bench.processes import Late, Told, calm
+from bench.report import Line, Section
+from bench.trees import DEPTH, Tree, make, rewrite
+
+HOW = """\
+{files:,} files rewritten and {folders:,} new folders made, each nested in the last ({depth} deep) and with a file in it,
+at full speed. CPU of all threads from its begin until the watcher has read all of it and is idle; the daemon then still
+waits for quiet (`debounce`), and what comparing costs it afterwards stands in a line of its own. Lost are the files of
+whose change nothing was said: a watcher never printed the path; the daemon counts fewer files pending than differ. The
+lower half is the same for watchers that began while `fs.inotify.max_queued_events` was {queue:,}: the kernel drops more
+events then, which it tells by one that says so."""
+
+QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
+SHORT = 1024
+# The daemon's quiet: long enough that it is still waiting when the burst has been read.
+DEBOUNCE = "10s"
+QUIET = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Toll:
+    """What bursts cost, by who watched: lists with one value for each repetition."""
+
+    cpu: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    compared: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    peak: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    pss: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    lost: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+
+def burst(ground: Ground) -> Section:
+    """The daemon, `watch` and the peers in turns, with the queue as it is and with a short one."""
+    scale = ground.scale
+    tree = ground.tree(scale.burst)
+    notes = list(ground.peers.missing)
+    lines: list[Line] = []
+    for queue in (None, SHORT):
+        if queue is not None and os.geteuid() != 0:
+            notes.append(f"Not with a queue of {queue:,} events: only root can set it.")
+            continue
+        toll = Toll()
+        for number in range(1, scale.repeat + 1):
+            say(f"burst, {'default queue' if queue is None else f'queue of {queue:,}'}: {number}")
+            _of_daemon(ground, tree, queue, toll, notes)
+            for peer in ground.watchers():
+                _of_watcher(ground, peer, tree, queue, toll, notes)
+        lines += _lines(toll, "" if queue is None else f"queue of {queue:,}: ")
+    how = HOW.format(files=scale.burst, folders=scale.new_folders, depth=DEPTH, queue=SHORT)
+    notes.append(f"`{OURS}` is `training-watch watch`, `{DAEMON}` is `training-watch run`.")
+    return Section("burst", "A burst", how, tuple(lines), tuple(dict.fromkeys(notes)))
+
+
+def _lines(toll: Toll, queue: str) -> list[Line]:
+    return [
+        Line(f"{queue}CPU", "s", toll.cpu, DAEMON, (RAW,), "≤ 0.7 s"),
+        Line(f"{queue}CPU of comparing afterwards", "s", toll.compared, DAEMON),
+        Line(f"{queue}peak memory", "MiB", toll.peak, DAEMON, (RAW,)),
+        Line(f"{queue}memory at the end", "MiB", toll.pss, DAEMON, (RAW,), "≤ 36 MiB"),
+        Line(f"{queue}changes lost", "count", toll.lost, DAEMON, (), "0"),
+    ]
+
+
+def _of_daemon(ground: Ground, tree: Tree, queue: int | None, toll: Toll, notes: list[str]) -> None:
+    tree.clean()
+    home = ground.trained_home(tree, debounce=DEBOUNCE)
+    with ExitStack() as stack:
+        with _queue_of(queue):
+            ours = stack.enter_context(daemon(home))
+            at = ours.armed()
+        ours.known(0, after=at)
+        before = calm(ours.process, quiet=0.5, within=60)
+        began = time.perf_counter()
+        changed = _burst(tree, ground.scale.new_folders)
+        cpu = calm(ours.process, quiet=QUIET, within=300)
+        if ours.mailbox.has(lambda text: waiting(text) is not None, after=began):
+            notes.append("The daemon had compared already when it was idle: its CPU holds both.")
+        ours.known(after=began)
+        toll.compared[DAEMON].append(calm(ours.process, quiet=QUIET, within=300) - cpu)
+        toll.cpu[DAEMON].append(cpu - before)
+        toll.peak[DAEMON].append(ours.process.peak())
+        toll.pss[DAEMON].append(ours.process.pss())
+        toll.lost[DAEMON].append(len(changed) - home.pending())
+
+
+def _of_watcher(
+    ground: Ground, peer: Peer, tree: Tree, queue: int | None, toll: Toll, notes: list[str]
+) -> None:
+    tree.clean()
+    with ExitStack() as stack:
+        told = stack.enter_context(closing(Told(ground.scratch / "told")))
+        with _queue_of(queue):
+            process = stack.enter_context(watching(peer, tree, ground.bare_home(), told))
+        before = calm(process, quiet=0.5, within=60)
+        changed = _burst(tree, ground.scale.new_folders)
+        try:
+            toll.cpu[peer.name].append(calm(process, quiet=QUIET, within=120, still=told.size) - before)
+        except (Late, FileNotFoundError):
+            notes.append(f"{peer.name} ended, or was never idle again.")
+            return
+        toll.peak[peer.name].append(process.peak())
+        toll.pss[peer.name].append(process.pss())
+        toll.lost[peer.name].append(len(changed.difference(told.lines(0))))
+
+
+def _burst(tree: Tree, new_folders: int) -> set[bytes]:
+    """Change everything at full speed; the paths of all files that changed."""
+    old, new = tree.burst(new_folders)
+    for path in old:
+        rewrite(path)
+    for path in new:
+        make(path)
+    return {os.fsencode(path) for path in (*old, *new)}
+
+
+@contextmanager
+def _queue_of(events: int | None) -> Iterator[None]:
+    """What begins to watch meanwhile gets a queue of so many events (inotify_init(2) reads the limit)."""
+    if events is None:
+        yield
+        return
+    before = QUEUE.read_text(encoding="ascii")
+    QUEUE.write_text(str(events), encoding="ascii")
+    try:
+        yield
+    finally:
+        QUEUE.write_text(before, encoding="ascii")
