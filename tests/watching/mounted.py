@@ -5,6 +5,7 @@ unshare -Urm python -m watching.mounted SCENE inotify|poll FOLDER
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -221,6 +222,24 @@ def a_mount_in_the_tree_that_vanishes_and_comes_back_unchanged_is_no_change(
     tree.write("disk/deep/b.md", "text of disk/deep/b.md")
     in_time(tree)
     assert tree.pending() == set()
+
+
+@scene
+def what_tells_of_some_changes_only_is_watched_and_compared_as_often_as_a_polled_tree(
+    backend: Backend, place: Path
+) -> None:
+    (place / "docs").mkdir()
+    fake = place / "mountinfo"
+    fake.write_bytes(
+        b"36 35 0:1 / / rw - ext4 none rw\n"
+        b"37 36 0:2 / %s rw - fuse.gocryptfs none rw\n" % os.fsencode(place / "docs")
+    )
+    mount("--bind", fake, f"/proc/{os.getpid()}/mountinfo")
+    tree = Tree(place, backend, make=False, mode="poll" if backend == "poll" else "auto")
+    assert tree.watcher.condition.mode == ("polling" if backend == "poll" else "inotify")
+    tree.write("a.md")
+    assert backend == "poll" or tree.hear()
+    assert tree.later(INTERVAL).everything
 
 
 if __name__ == "__main__":

@@ -121,6 +121,18 @@ def test_a_write_through_a_mapping_is_found_in_time(tree: Tree) -> None:
     mapping.close()
 
 
+def test_an_event_about_attributes_alone_leads_to_a_look(tree: Tree) -> None:
+    path = tree.root / "a.md"
+    with path.open("r+b") as file:
+        mapping = mmap.mmap(file.fileno(), 0)
+    tree.train()
+    mapping[:4] = b"TEXT"  # no event tells of it
+    mapping.close()
+    path.chmod(0o640)
+    tree.see()
+    assert tree.pending() == {"a.md"}
+
+
 # ---- by another name ----------------------------------------------------------------------------
 
 
