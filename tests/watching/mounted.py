@@ -172,10 +172,10 @@ def a_root_remounted_read_only_is_no_change(backend: Backend, place: Path) -> No
     (place / "docs").mkdir()
     mount("-t", "tmpfs", "none", place / "docs")
     tree = with_files(place, backend, "a.md", "sub/b.md")
-    mount("-o", "remount,ro", tree.root)
+    mount("-o", "remount,bind,ro", tree.root)
     in_time(tree)
     assert tree.pending() == set()
-    mount("-o", "remount,rw", tree.root)
+    mount("-o", "remount,bind,rw", tree.root)
     tree.write("sub/b.md", "changed")
     tree.see()
     assert tree.pending() == {"sub/b.md"}
