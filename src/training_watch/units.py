@@ -11,7 +11,6 @@ made from, and a hash of all above it. So the daemon can tell that the configura
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -297,6 +296,8 @@ def _sealed(lines: Sequence[str], facts: Sequence[tuple[str, str]]) -> str:
 
 
 def _hash(body: str) -> str:
+    import hashlib  # noqa: PLC0415 - it loads OpenSSL; the daemon reads units, and never asks for this
+
     return hashlib.sha256(body.encode("utf-8", "surrogateescape")).hexdigest()
 
 
