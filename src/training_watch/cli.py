@@ -62,7 +62,7 @@ def _usage_told() -> Iterator[None]:
 @click.version_option(__version__, prog_name="training-watch")
 @click.pass_context
 def main(context: click.Context, config_path: Path | None) -> None:
-    r"""Save a document, and the training starts: once the edit has settled, at most every six hours,
+    """Save a document, and the training starts: once the edit has settled, at most every six hours,
     one at a time.
 
     \b
@@ -78,7 +78,7 @@ def main(context: click.Context, config_path: Path | None) -> None:
 @click.option("-v", "--verbose", is_flag=True, help="Say more.")
 @click.pass_obj
 def run(config_path: Path, verbose: bool) -> None:
-    r"""Watch, and train when it is due, until told to stop: what training-watch.service executes.
+    """Watch, and train when it is due, until told to stop: what training-watch.service executes.
 
     \b
     Example:
@@ -95,7 +95,7 @@ def run(config_path: Path, verbose: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="More facts, as JSON.")
 @click.pass_obj
 def check(config_path: Path, job: str | None, exit_code: bool, as_json: bool) -> None:
-    r"""Print the cooldown's verdict as key=value lines; in CI also to the step's outputs.
+    """Print the cooldown's verdict as key=value lines; in CI also to the step's outputs.
 
     It says nothing of pending changes: that is `training-watch status`.
 
@@ -135,11 +135,12 @@ def check(config_path: Path, job: str | None, exit_code: bool, as_json: bool) ->
 def trigger(
     config_path: Path, job: str | None, force: bool, wait: bool, no_watch: bool, dry_run: bool
 ) -> None:
-    r"""Check the cooldown and start the training.
+    """Check the cooldown and start the training.
 
     \b
     Exit codes: 0 started · 75 not now (cooldown, or one runs already) · 1 it failed at once ·
     69 no user manager or no such unit · 78 configuration · 2 usage
+
     \b
     Examples:
       training-watch trigger
@@ -157,7 +158,7 @@ def trigger(
 @click.argument("unit")
 @click.pass_obj
 def begin(config_path: Path, unit: str) -> None:
-    r"""For ExecStartPre=: record that a run of UNIT begins, and on which content.
+    """For ExecStartPre=: record that a run of UNIT begins, and on which content.
 
     \b
     Example (in a unit file):
@@ -176,7 +177,7 @@ def begin(config_path: Path, unit: str) -> None:
 @click.argument("unit")
 @click.pass_obj
 def mark(config_path: Path, unit: str) -> None:
-    r"""For ExecStopPost=: record how a run of UNIT ended, and write the marker, whether it went well or not.
+    """For ExecStopPost=: record how a run of UNIT ended, and write the marker, whether it went well or not.
 
     \b
     Example (in a unit file):
@@ -208,7 +209,7 @@ def mark(config_path: Path, unit: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="The same for programs.")
 @click.pass_obj
 def status(config_path: Path, job: str | None, as_json: bool) -> None:
-    r"""What it is waiting for, until when, and because of which files.
+    """What it is waiting for, until when, and because of which files.
 
     \b
     Examples:
@@ -241,7 +242,7 @@ def status(config_path: Path, job: str | None, as_json: bool) -> None:
 )
 @click.pass_obj
 def watch(config_path: Path, folder: Path | None, as_json: bool, nul: bool, everything: bool) -> None:
-    r"""Print each change below FOLDER as it is seen: its absolute path, one a line, at once.
+    """Print each change below FOLDER as it is seen: its absolute path, one a line, at once.
 
     Without FOLDER it takes the folders and rules of the configuration.
 
@@ -302,7 +303,7 @@ def install(
     dry_run: bool,
     replace: bool,
 ) -> None:
-    r"""Write the configuration if there is none, and the units; enable and start the watcher.
+    """Write the configuration if there is none, and the units; enable and start the watcher.
 
     \b
     Examples:
@@ -340,7 +341,7 @@ def install(
 )
 @click.pass_obj
 def uninstall(config_path: Path, purge: bool, watcher_unit: str) -> None:
-    r"""Stop and remove the units; configuration and state stay.
+    """Stop and remove the units; configuration and state stay.
 
     \b
     Examples:
