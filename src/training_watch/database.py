@@ -93,9 +93,10 @@ def open_database(path: Path, *, say: Callable[[str], None], wait: float = 5.0) 
         raise DatabaseError(f"{path}: {error}") from error
 
 
-def in_memory() -> sqlite3.Connection:
+def temporary() -> sqlite3.Connection:
     """The same tables for as long as the process lives: for what is to be forgotten."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
+    # A nameless file rather than memory: SQLite keeps a small cache of it, however large the tree.
+    connection = sqlite3.connect("", isolation_level=None)
     _create(connection)
     return connection
 

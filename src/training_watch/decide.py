@@ -104,12 +104,13 @@ def step(state: State, event: Event, settings: Settings) -> State:
 def order(state: State, now: Moment, settings: Settings) -> Order:
     """What is to be done now. An order to wait says for what, and until when."""
     at = now.elapsed
-    if state.compared_at is None or (state.burst and _due(state, state.burst, settings) <= at):
+    # In a burst nothing starts anyway: what else is in doubt is compared with it, once, when it has settled.
+    if state.compared_at is None if state.burst is None else _due(state, state.burst, settings) <= at:
         return Compare()
     hindrance = _hindrance(state, now, settings)
     if hindrance is not None:
         return hindrance
-    if state.compared_at < at - FRESH:
+    if state.compared_at is None or state.compared_at < at - FRESH:
         return Compare()
     return Start()
 

@@ -57,6 +57,8 @@ SOON = 0.5
 FIRST_LOOK = 5.0
 # How often STATUS= is told while it counts down.
 COUNT_DOWN = 10.0
+# How many folders of a gap are published. Arbitrary.
+NAMED = 20
 # How long one slice of comparing may take before the loop serves its other duties.
 SLICE = 0.05
 
@@ -96,7 +98,7 @@ class Keeper:
     def arm(self) -> None:
         """Set the watches, and learn how things stand. A burst that a restart cut short goes on."""
         now = self._now()
-        self.watcher.arm(now.elapsed)
+        self.watcher.arm(now.elapsed, self._records.snapshot.folders())
         # The watches tell of what comes; what came while nobody watched is found by looking.
         self._touched.all("the daemon has just started")
         noticed = self._noticed = self._records.snapshot.noticed()
@@ -148,8 +150,17 @@ class Keeper:
             "comparing": self._comparing is not None,
             "obstacle": self.state.obstacle,
             "absent": [printable(root) for root in self._absent],
+            "noisiest": printable(noisiest) if (noisiest := self._touched.noisiest) else None,
             "watching": {
-                "mode": condition.mode, "cause": condition.cause, "mend": condition.mend, "folders": condition.folders,
+                "mode": condition.mode, "cause": condition.cause, "mend": condition.mend,
+                "folders": condition.folders, "overflows": condition.overflows,
+                "gaps": [
+                    {
+                        "cause": gap.cause, "mend": gap.mend, "polled": gap.polled, "count": len(gap.folders),
+                        "folders": [printable(folder) for folder in gap.folders[:NAMED]],
+                    }
+                    for gap in condition.gaps
+                ],
             },
         }  # fmt: skip
 
@@ -165,7 +176,7 @@ class Keeper:
         self._touched.merge(touched)
         if touched.folders:
             self._step(Changed(now.elapsed))
-        if touched.everything:
+        if touched.doubtful:
             self._step(Doubted(now.elapsed))
 
     def _observe(self, now: Moment) -> None:
@@ -197,7 +208,7 @@ class Keeper:
         if noticed is None or noticed == self._noticed:
             return
         self._noticed = noticed
-        if self.watcher.condition.mode != "inotify" and noticed.boot_id == now.boot_id:
+        if self.watcher.blind() and noticed.boot_id == now.boot_id:
             self._step(Changed(noticed.elapsed))
 
     def _is_ending(self, unit: UnitState) -> bool:
@@ -263,10 +274,13 @@ class Keeper:
 
     def _begin_comparing(self, now: Moment) -> None:
         touched, self._touched = self._touched, Touched()
-        if self.watcher.condition.mode != "inotify":
-            touched.merge(Touched(everything=True, cause="polling"))
+        blind = self.watcher.blind()
+        if set(self.job.roots) <= set(blind):
+            touched.all("polling")
+        for folder in blind:
+            touched.tree(folder)
         # A difference that no event announced is news: its burst begins when it is found.
-        self._announced = not touched.everything
+        self._announced = not touched.doubtful
         running = self.state.running is not None
         self._comparing = self._records.snapshot.compare(touched, now, running=running)
 
@@ -296,7 +310,7 @@ class Keeper:
             self._step(Changed(now.elapsed))
         git = next(filter(None, (busy(root) for root in self.job.roots)), None) if self.state.burst else None
         self._step(Compared(now.elapsed, self._records.snapshot.pending(), git))
-        if self._touched.everything:  # doubted while this comparison ran
+        if self._touched.doubtful:  # while this comparison ran
             self._step(Doubted(now.elapsed))
 
     def _start(self, now: Moment) -> None:

@@ -12,7 +12,7 @@ from training_watch.config import Job
 from training_watch.database import DatabaseError, open_database, set_aside
 from training_watch.events import Moment
 from training_watch.runs import Runs
-from training_watch.watching import Ignore, Snapshot, Touched
+from training_watch.watching import Ignore, Reader, Snapshot, Touched, content
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,14 @@ def opened_records(job: Job, say: Callable[[str], None], *, wait: float = 5.0) -
         connection.close()
 
 
-def records_of(connection: sqlite3.Connection, job: Job, *, ignore: Ignore | None = None) -> Records:
-    """One job's records in an open state.db; `ignore` in place of the job's own rules."""
+def records_of(
+    connection: sqlite3.Connection, job: Job, *, ignore: Ignore | None = None, read: Reader = content
+) -> Records:
+    """One job's records in an open state.db; `ignore` in place of the job's own rules, `read` of files' content."""
     ignore = ignore or Ignore(job.roots, job.ignore, gitignore=job.gitignore)
     return Records(
         connection=connection,
         runs=Runs(connection, job.service, job.name),
-        snapshot=Snapshot(connection, job.name, job.roots, ignore),
+        snapshot=Snapshot(connection, job.name, job.roots, ignore, read=read),
         ignore=ignore,
     )

@@ -239,7 +239,7 @@ def what_tells_of_some_changes_only_is_watched_and_compared_as_often_as_a_polled
     assert tree.watcher.condition.mode == ("polling" if backend == "poll" else "inotify")
     tree.write("a.md")
     assert backend == "poll" or tree.hear()
-    assert tree.later(INTERVAL).everything
+    assert tree.later(INTERVAL).doubtful
 
 
 @scene

@@ -9,11 +9,27 @@
 A hint that is lost costs time, never a change.
 """
 
-from training_watch.watching.compare import Comparison
+from training_watch.watching.compare import Comparison, Reader
+from training_watch.watching.condition import Condition, Gap
+from training_watch.watching.content import Content, Pace, content, stamp_of
 from training_watch.watching.git import busy
 from training_watch.watching.ignore import Ignore
 from training_watch.watching.snapshot import Snapshot
 from training_watch.watching.touched import Touched
-from training_watch.watching.watcher import Condition, Watcher
+from training_watch.watching.watcher import Watcher
 
-__all__ = ["Comparison", "Condition", "Ignore", "Snapshot", "Touched", "Watcher", "busy"]
+__all__ = [
+    "Comparison",
+    "Condition",
+    "Content",
+    "Gap",
+    "Ignore",
+    "Pace",
+    "Reader",
+    "Snapshot",
+    "Touched",
+    "Watcher",
+    "busy",
+    "content",
+    "stamp_of",
+]

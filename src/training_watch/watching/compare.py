@@ -277,6 +277,7 @@ class Walk:
             self._unreadable += 1
             return
         if new is None:
+            self._unsure += 1
             if old is not None:
                 yield from self._gone(path)
             return

@@ -20,9 +20,10 @@ UNSETTLED = b"\0"
 UNREADABLE = b"unreadable:"
 TRIES = 3
 CHUNK = 1 << 20
-# A write in the same tick of the kernel's clock leaves the same stamp (git calls this "racy"). Two
-# seconds is the coarsest tick of a file system in use: FAT.
-TICK_NS = 2_000_000_000
+# A write in the same tick of the kernel's clock leaves the same stamp (git calls this "racy"); FAT has the coarsest
+# tick in use, two seconds. A write to mapped memory leaves it too, until the page is written out: that takes
+# 30 s and 5 s more (vm.dirty_expire_centisecs, vm.dirty_writeback_centisecs).
+TICK_NS = 40_000_000_000
 # One step of work: as many stats, or that share of 4 MiB read. Arbitrary: some milliseconds.
 STEP = 500
 STEP_BYTES = 4 << 20

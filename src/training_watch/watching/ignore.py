@@ -52,7 +52,24 @@ __pycache__/
 .DS_Store
 .nfs*
 .fuse_hidden*
+.Trash-*/
+Thumbs.db
+desktop.ini
+.directory
+._*
 .syncthing.*.tmp
+.stfolder/
+.stversions/
+.sync_*.db*
+._sync_*.db*
+.owncloudsync.log
+.*.~*
+.dropbox
+.dropbox.cache/
+*.partial
+*.crdownload
+*.filepart
+.obsidian/workspace*.json
 """
 # A rule file larger than this is none. Arbitrary.
 LARGEST = 1 << 20

@@ -1,15 +1,17 @@
-"""Which file system a path is on, and whether it tells inotify what happens to it.
+"""Which file system a path is on, whether it tells inotify what happens to it, and when that changes.
 
 inotify(7): "it does not catch remote events that occur on network filesystems", and applications
-"must fall back to polling" there.
+"must fall back to polling" there. No inotify event tells of a mount either, but proc_pid_mountinfo(5)'s file
+becomes readable to poll(2) as POLLPRI when one comes or goes.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import select
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from training_watch.watching.paths import below, holds
@@ -24,14 +26,85 @@ REMOTE = frozenset({
     "fuse.osxfs",
 })  # fmt: skip
 
+# A folder's link count there is two and one for each folder in it (find(1) relies on the same); elsewhere, as
+# on btrfs and overlayfs, it says nothing.
+COUNTS_FOLDERS = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs"})
+MOUNTINFO = "/proc/self/mountinfo"
+
 
 @dataclass(frozen=True, slots=True)
 class Mount:
+    """`device`: what stat(2) says of files on it, where the file system has no numbers of its own."""
+
     point: bytes
     fstype: str
+    device: int = 0
 
 
 UNKNOWN = Mount(b"/", "unknown")
+
+
+class Notice:
+    """Becomes readable, as POLLPRI, when something is mounted or unmounted. Deaf where there is no /proc."""
+
+    def __init__(self) -> None:
+        try:
+            self._fd: int | None = os.open(MOUNTINFO, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self._fd = None
+        self._poll = select.poll()
+        if self._fd is not None:
+            self._poll.register(self._fd, select.POLLPRI)
+            self.came()
+
+    def fileno(self) -> int | None:
+        return self._fd
+
+    def came(self) -> bool:
+        """Whether a mount came or went since the last call."""
+        return self._fd is not None and bool(self._poll.poll(0))
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terrain:
+    """What the roots lie on. `remote` and `partial`: folders, and the type of the file system that begins there.
+
+    `partial`: only some of the changes may be seen. `counting`: devices whose folders count their folders.
+    `inside` is all that is mounted below the roots.
+    """
+
+    remote: dict[bytes, str]
+    partial: dict[bytes, str]
+    counting: frozenset[int]
+    inside: tuple[Mount, ...]
+
+    def trusted(self) -> Terrain:
+        """The same for somebody who wants to be told by the kernel whatever it may miss."""
+        return replace(self, remote={}, partial={})
+
+
+def terrain(roots: Sequence[bytes], is_ignored: Callable[[bytes], bool]) -> Terrain:
+    """The terrain of some roots, as it is now; what is ignored is left out."""
+    present = mounts()
+    lies_on = dict[bytes, Mount]()
+    for root in roots:
+        place = real(root)
+        lies_on[root] = mount_of(present, place)
+        for mount in mounts_in(present, place):
+            path = root.rstrip(b"/") + mount.point[len(place.rstrip(b"/")) :]
+            if not is_ignored(path):
+                lies_on[path] = mount
+    return Terrain(
+        remote={path: mount.fstype for path, mount in lies_on.items() if not gives_events(mount.fstype)},
+        partial={path: mount.fstype for path, mount in lies_on.items() if wants_rescans(mount.fstype)},
+        counting=frozenset(mount.device for mount in present if mount.fstype in COUNTS_FOLDERS),
+        inside=tuple(lies_on.values()),
+    )
 
 
 def gives_events(fstype: str) -> bool:
@@ -41,13 +114,13 @@ def gives_events(fstype: str) -> bool:
 
 def wants_rescans(fstype: str) -> bool:
     """Only some of the changes may be seen: FUSE passes on what went through its own mount."""
-    return fstype.startswith("fuse")
+    return fstype.startswith("fuse") and gives_events(fstype)
 
 
 def mounts() -> tuple[Mount, ...]:
     """All mounts that this process sees; none where there is no /proc."""
     try:
-        return parsed(Path("/proc/self/mountinfo").read_bytes())
+        return parsed(Path(MOUNTINFO).read_bytes())
     except OSError:
         return ()
 
@@ -56,12 +129,12 @@ def parsed(mountinfo: bytes) -> tuple[Mount, ...]:
     """The mounts in a text as proc_pid_mountinfo(5) describes it; lines that it doesn't are left out."""
     found = []
     for line in mountinfo.split(b"\n"):
-        # (1) mount ID … (5) mount point (6) options (7) any number of optional fields (8) "-" (9) type
+        # (1) mount ID … (3) major:minor … (5) mount point (6) options (7) any number of optional fields (8) "-" (9) type
         before, separator, after = line.partition(b" - ")
         fields = before.split(b" ")
         if separator and len(fields) >= 6 and after:
             fstype = after.split(b" ")[0].decode("ascii", "replace")
-            found.append(Mount(_unescaped(fields[4]), fstype))
+            found.append(Mount(_unescaped(fields[4]), fstype, _device(fields[2])))
     return tuple(found)
 
 
@@ -83,6 +156,11 @@ def mounts_in(mounts: Sequence[Mount], folder: bytes) -> list[Mount]:
 def real(path: bytes) -> bytes:
     """The path with its links resolved, as far as it exists."""
     return os.path.realpath(path)
+
+
+def _device(field: bytes) -> int:
+    major, _, minor = field.partition(b":")
+    return os.makedev(int(major), int(minor)) if major.isdigit() and minor.isdigit() else 0
 
 
 def _unescaped(field: bytes) -> bytes:

@@ -1,25 +1,22 @@
-"""Hints from the clock: everything is touched when its time has come."""
+"""Looking now and then, where nobody tells."""
 
 from __future__ import annotations
 
-from training_watch.watching.touched import Touched
-
 
 class Polling:
-    """Has no file descriptor; the first hint is due one `interval`, in seconds, after `at`."""
+    """Every `interval` seconds of the caller's time; the first time is one interval after `at`."""
 
-    def __init__(self, interval: float, at: float, cause: str) -> None:
+    def __init__(self, interval: float, at: float) -> None:
         self._interval = interval
         self._due = at + interval
-        self._cause = cause
 
     def due(self) -> float:
         return self._due
 
-    def read(self, at: float) -> Touched:
-        touched = Touched()
-        if at >= self._due:
-            # From now, not from when it was due: after a night asleep one look is enough.
-            self._due = at + self._interval
-            touched.all(self._cause)
-        return touched
+    def comes(self, at: float) -> bool:
+        """Whether it is time to look."""
+        if at < self._due:
+            return False
+        # From now, not from when it was due: after a night asleep one look is enough.
+        self._due = at + self._interval
+        return True

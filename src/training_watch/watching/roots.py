@@ -29,6 +29,8 @@ class Roots:
         self._connection = connection
         self._job = job
         self._rows = rows
+        self.places = self.paths
+        self._prefixes: list[tuple[bytes, bytes]] = []
         self._remember()
 
     def of(self, path: bytes) -> bytes | None:
@@ -85,8 +87,6 @@ class Roots:
         self._remember()
 
     def _remember(self) -> None:
-        self.places: tuple[bytes, ...]
-        self._prefixes: list[tuple[bytes, bytes]]
         found = self._connection.execute("SELECT path FROM mounts WHERE job = ? ORDER BY path", (self._job,))
         self.places = (*self.paths, *(row[0] for row in found if row[0] not in self.paths))
         self._prefixes = sorted(

@@ -51,6 +51,10 @@ DOUBT = """
 UPDATE files SET trained = CASE WHEN stirred OR attempted IS NOT trained THEN x'' ELSE trained END, own = stirred
 WHERE job = ? AND (stirred OR own OR attempted IS NOT trained)
 """
+TAKE = "UPDATE files INDEXED BY files_pending SET trained = digest WHERE job = ? AND digest IS NOT trained"
+TAKE_GONE = (
+    "DELETE FROM files INDEXED BY files_pending WHERE job = ? AND digest IS NOT trained AND digest IS NULL"
+)
 CLEAN = "DELETE FROM files WHERE job = ? AND digest IS NULL AND trained IS NULL"
 
 
@@ -116,6 +120,12 @@ class Snapshot:
     def changed(self) -> list[bytes]:
         """All paths that are pending, those of absent roots too: for a tree that is watched, not trained on."""
         return [path for path, _, _ in self._connection.execute(PENDING, (self._job,))]
+
+    def take(self) -> None:
+        """Take all that is pending as trained: for a tree that is watched, not trained on."""
+        with transaction(self._connection):
+            self._connection.execute(TAKE_GONE, (self._job,))
+            self._connection.execute(TAKE, (self._job,))
 
     def begin(self) -> None:
         """A run begins and will read what the last comparison saw; the caller has just compared everything."""

@@ -1,6 +1,7 @@
 """The watcher as the daemon sees it: inotify where that works, polling where it doesn't, never neither.
 
-    inotify ──refused, no events here──▶ polling ──retried, after 1 min … 1 h──▶ inotify
+    a folder that can't be watched  ──▶ polled, the rest stays watched ──tried again, after 1 min … 1 h──▶ watched
+    no inotify at all               ──▶ all is polled                  ──idem──▶ watched
 
 Either way everything is compared now and then. Nothing here raises because of the tree or the kernel:
 the worst is a condition that says what is wrong and how to mend it.
@@ -8,53 +9,27 @@ the worst is a condition that says what is wrong and how to mend it.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import select
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
+from training_watch.watching.condition import Condition, Gap, gaps_of, refused_instance
 from training_watch.watching.ignore import Ignore
 from training_watch.watching.inotify import Inotify
-from training_watch.watching.mounts import (
-    gives_events,
-    mount_of,
-    mounts,
-    mounts_in,
-    real,
-    wants_rescans,
-)
+from training_watch.watching.mounts import Notice, Terrain, terrain
 from training_watch.watching.paths import shown
 from training_watch.watching.polling import Polling
 from training_watch.watching.touched import Touched
+from training_watch.watching.watches import Cause
 
-# Each try walks the whole tree, so they become rare (syncthing does the same).
+# Each try costs, so they become rare (syncthing does the same).
 RETRY_FIRST = 60.0
 RETRY_LONGEST = 3600.0
-# What a limit is at least raised to in the advice: the kernel's own default on a machine with much memory.
-ENOUGH_WATCHES = 524_288
-ENOUGH_INSTANCES = 1024
 
 Mode = Literal["auto", "inotify", "poll"]
 Say = Callable[[int, str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """How the tree is watched, why not better, and what would mend that; `folders` are watched."""
-
-    mode: Literal["inotify", "polling", "waiting"]
-    cause: str = ""
-    mend: str = ""
-    folders: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    cause: str
-    mend: str = ""
 
 
 class Watcher:
@@ -73,140 +48,147 @@ class Watcher:
         self._roots = tuple(roots)
         self._ignore = ignore
         self._mode = mode
-        self._poll_interval = poll_interval
+        self._poll_interval = rescan_interval if mode == "inotify" else poll_interval
         self._rescan_interval = rescan_interval
         self._say = say
         self._inotify: Inotify | None = None
-        self._fault: Fault | None = None
+        self._notice = Notice()
+        self._terrain = self._survey()
+        self._refused: Gap | None = None
+        self._polling = Polling(self._poll_interval, 0.0)
+        self._rescan = Polling(self._rescan_interval, 0.0)
         self._retry_at: float | None = None
         self._pause = RETRY_FIRST
-        self._scan: Polling | None = None
         self._absent: tuple[bytes, ...] = ()
+        self._told: dict[str, Gap] = {}
 
-    def arm(self, at: float) -> None:
-        """Begin to watch. What is in the tree already gives no hint: compare everything after this."""
+    def arm(self, at: float, remembered: Iterable[bytes] = ()) -> None:
+        """Begin to watch. What is in the tree already gives no hint: compare everything after this.
+
+        `remembered` are the folders of an earlier time: they are watched at once, the others at the first `read`.
+        """
+        self._polling = Polling(self._poll_interval, at)
+        self._rescan = Polling(self._rescan_interval, at)
         self._see_roots()
-        self._engage(at)
+        self._engage(at, remembered)
+        self._tell(at)
 
-    def fileno(self) -> int | None:
-        """What to poll(2) for reading. It may change at each `read`."""
-        return self._inotify.fileno() if self._inotify else None
+    def descriptors(self) -> dict[int, int]:
+        """What to poll(2), and for which events. It may change at each `read`."""
+        found = dict[int, int]()
+        if self._inotify is not None and (fd := self._inotify.fileno()) is not None:
+            found[fd] = select.POLLIN
+        if (fd := self._notice.fileno()) is not None and self._mode != "poll":
+            found[fd] = select.POLLPRI
+        return found
 
     def due(self) -> float | None:
         """When `read` is to be called even if there is nothing to read."""
         times = [
-            self._scan.due() if self._scan else None,
-            self._inotify.due() if self._inotify else None,
+            self._polling.due() if self._inotify is None or self.blind() else None,
+            self._rescan.due() if self._inotify is not None else None,
+            self._inotify.due() if self._inotify is not None else None,
             self._retry_at,
         ]
         return min((time for time in times if time is not None), default=None)
 
     def read(self, at: float) -> Touched:
         """The hints since the last call; never blocks. Work that is due is done on the way."""
-        touched = self._events(at)
-        if self._retry_at is not None and at >= self._retry_at and self._engage(at):
-            touched.all("inotify works again")
-        if self._scan is not None:
-            scan = self._scan.read(at)
-            if scan and self._inotify is not None:
-                self._renew(at)
-            touched.merge(scan)
+        touched = Touched()
+        self._guarded(at, touched, lambda inotify: touched.merge(inotify.read(at)))
+        if self._mode != "poll" and self._notice.came():
+            self._look_at_mounts(at, touched)
+        if self._retry_at is not None and at >= self._retry_at:
+            self._retry(at, touched)
+        if self._inotify is None:
+            if self._polling.comes(at):
+                touched.all("it is time to look")
+        elif self.blind() and self._polling.comes(at):
+            for folder in self.blind():
+                touched.tree(folder)
+        if self._inotify is not None and self._rescan.comes(at):
+            touched.all("the regular comparison")
+            self._look_at_mounts(at, touched)
+            self._guarded(at, touched, lambda inotify: inotify.verify(touched))
         if touched.everything:
             self._see_roots()
+        self._tell(at)
         return touched
+
+    def blind(self) -> tuple[bytes, ...]:
+        """The folders that have to be looked into, with all below, to know what is there now; all if not watched."""
+        if self._inotify is None:
+            return self._roots
+        gaps = self._inotify.watches.gaps
+        if not gaps and not self._terrain.partial:
+            return ()
+        polled = [folder for folder, cause in gaps.items() if cause is not Cause.FORBIDDEN]
+        return (*polled, *self._terrain.partial)
 
     @property
     def condition(self) -> Condition:
-        cause, mend = (self._fault.cause, self._fault.mend) if self._fault else ("", "")
-        if self._absent:
-            missing = ", ".join(shown(root) for root in self._absent)
-            cause = "; ".join(filter(None, (f"{missing}: not there", cause)))
+        gaps = self._gaps()
         if len(self._absent) == len(self._roots):
-            return Condition("waiting", cause, mend or "create it, or correct `paths`")
-        if self._inotify is None:
-            return Condition("polling", cause, mend)
-        return Condition("inotify", cause, mend, self._inotify.folders)
+            return Condition("waiting", gaps=gaps, absent=self._absent)
+        if self._inotify is None or not len(self._inotify.watches):
+            return Condition("polling", gaps=gaps, absent=self._absent)
+        return Condition("inotify", len(self._inotify.watches), gaps, self._absent, self._inotify.overflows)
 
     def close(self) -> None:
+        self._disengage()
+        self._notice.close()
+
+    def _engage(self, at: float, remembered: Iterable[bytes] = ()) -> bool:
+        """Watch with inotify; where there is none, say so and try again later."""
+        if self._mode == "poll":
+            return False
+        try:
+            self._inotify = Inotify(self._roots, self._ignore, self._terrain, at, remembered)
+        except ImportError:
+            self._refused = Gap(
+                "the package inotify-simple is missing", "pip install inotify-simple", self._roots
+            )
+        except OSError as error:
+            self._refused = refused_instance(error, self._roots)
+        else:
+            self._refused = None
+            self._rescan = Polling(self._rescan_interval, at)
+        return self._inotify is not None
+
+    def _disengage(self) -> None:
         if self._inotify is not None:
             self._inotify.close()
             self._inotify = None
 
-    def _events(self, at: float) -> Touched:
+    def _guarded(self, at: float, touched: Touched, act: Callable[[Inotify], None]) -> None:
+        """Do something with inotify; where that fails, all is polled from now on."""
         if self._inotify is None:
-            return Touched()
+            return
         try:
-            return self._inotify.read(at)
+            act(self._inotify)
         except OSError as error:
-            self._fall_back(at, self._refusal(error))
-        touched = Touched()
-        touched.all("inotify failed")
-        return touched
+            self._disengage()
+            self._refused = refused_instance(error, self._roots)
+            self._polling = Polling(self._poll_interval, at)
+            touched.all("inotify failed")
 
-    def _engage(self, at: float) -> bool:
-        """Watch with inotify, or fall back and say why."""
-        if self._mode == "poll":
-            self._scan = Polling(self._poll_interval, at, "it is time to look")
-            return False
-        fault = self._blind_spot() if self._mode == "auto" else None
-        if fault is None:
-            try:
-                self._inotify = Inotify(self._roots, self._ignore, at)
-            except ImportError:
-                fault = Fault("the package inotify-simple is missing", "pip install inotify-simple")
-            except OSError as error:
-                fault = self._refusal(error)
-        if fault is not None:
-            self._fall_back(at, fault)
-            return False
-        if self._fault is not None:
-            self._say(logging.INFO, "inotify works again: changes are seen at once")
-        self._fault, self._retry_at, self._pause = None, None, RETRY_FIRST
-        self._scan = Polling(self._between_rescans(), at, "the regular comparison")
-        return True
+    def _retry(self, at: float, touched: Touched) -> None:
+        self._retry_at = None
+        if self._inotify is not None:
+            self._guarded(at, touched, lambda inotify: inotify.retry(touched))
+        elif self._engage(at):
+            touched.all("inotify works again")
 
-    def _fall_back(self, at: float, fault: Fault) -> None:
-        self.close()
-        interval = self._poll_interval if self._mode == "auto" else self._rescan_interval
-        if fault != self._fault:
-            mend = f"; to mend it: {fault.mend}" if fault.mend else ""
-            self._say(logging.WARNING, f"{fault.cause}: looking every {interval:.0f} s instead{mend}")
-        if self._fault is None or self._scan is None:
-            self._scan = Polling(interval, at, "it is time to look")
-        self._fault = fault
-        self._retry_at = at + self._pause
-        self._pause = min(2 * self._pause, RETRY_LONGEST)
+    def _look_at_mounts(self, at: float, touched: Touched) -> None:
+        now = self._survey()
+        if now != self._terrain:
+            self._terrain = now
+            touched.all("a file system was mounted or unmounted")
+            self._guarded(at, touched, lambda inotify: inotify.survey(now, touched))
 
-    def _renew(self, at: float) -> None:
-        """What no event tells: a mount that came, a folder that can be read now."""
-        fault = self._blind_spot() if self._mode == "auto" else None
-        if fault is not None:
-            self._fall_back(at, fault)
-        elif self._inotify is not None:
-            try:
-                self._inotify.renew()
-            except OSError as error:
-                self._fall_back(at, self._refusal(error))
-
-    def _blind_spot(self) -> Fault | None:
-        """A part of the tree on a file system that doesn't tell of all changes."""
-        present = mounts()
-        for root in self._roots:
-            place = real(root)
-            inside = (m for m in mounts_in(present, place) if not self._is_ignored(root, place, m.point))
-            for mount in (mount_of(present, place), *inside):
-                if not gives_events(mount.fstype):
-                    where = shown(max(place, mount.point, key=len))
-                    return Fault(f"{where} is on {mount.fstype}, which doesn't tell of all changes")
-        return None
-
-    def _is_ignored(self, root: bytes, place: bytes, point: bytes) -> bool:
-        return self._ignore.ignored(root.rstrip(b"/") + point[len(place.rstrip(b"/")) :], is_folder=True)
-
-    def _between_rescans(self) -> float:
-        present = mounts()
-        partial = any(wants_rescans(mount_of(present, real(root)).fstype) for root in self._roots)
-        return min(self._poll_interval, self._rescan_interval) if partial else self._rescan_interval
+    def _survey(self) -> Terrain:
+        found = terrain(self._roots, lambda path: self._ignore.ignored(path, is_folder=True))
+        return found if self._mode == "auto" else found.trusted()
 
     def _see_roots(self) -> None:
         absent = tuple(root for root in self._roots if not os.path.isdir(root))
@@ -217,26 +199,33 @@ class Watcher:
                 self._say(logging.INFO, f"{shown(root)} is there")
         self._absent = absent
 
-    def _refusal(self, error: OSError) -> Fault:
-        if error.errno == errno.ENOSPC:  # inotify_add_watch(2): the limit on watches, not the disk
-            limit = _limit("max_user_watches", "max_inotify_watches")
-            cause = f"inotify's limit of {limit} watches is reached"
-            return Fault(cause, f"sudo sysctl fs.inotify.max_user_watches={max(ENOUGH_WATCHES, 2 * limit)}")
-        if error.errno == errno.EMFILE:  # inotify_init(2)
-            limit = _limit("max_user_instances", "max_inotify_instances")
-            cause = f"inotify's limit of {limit} instances, or that of open files, is reached"
-            return Fault(
-                cause, f"sudo sysctl fs.inotify.max_user_instances={max(ENOUGH_INSTANCES, 2 * limit)}"
-            )
-        return Fault(f"inotify failed ({error.strerror})")
+    # ---- degraded is a state -----------------------------------------------------------------
 
+    def _gaps(self) -> tuple[Gap, ...]:
+        if self._refused is not None:
+            return (self._refused,)
+        if self._inotify is None:
+            return ()
+        return gaps_of(self._inotify.watches.gaps, self._terrain.remote)
 
-def _limit(name: str, in_namespace: str) -> int:
-    """A limit of this user, of which a user namespace may have a lower one (namespaces(7))."""
-    found = []
-    for path in (f"/proc/sys/fs/inotify/{name}", f"/proc/sys/user/{in_namespace}"):
-        try:
-            found.append(int(Path(path).read_text(encoding="ascii")))
-        except (OSError, ValueError):
-            continue
-    return min(found, default=0)
+    def _tell(self, at: float) -> None:
+        """Say once that something can't be watched, and once that it is; try again while a limit forbids it."""
+        limited = self._refused is not None or (
+            self._inotify is not None and Cause.LIMIT in self._inotify.watches.gaps.values()
+        )
+        if not limited:
+            self._retry_at, self._pause = None, RETRY_FIRST
+        elif self._retry_at is None:
+            self._retry_at = at + self._pause
+            self._pause = min(2 * self._pause, RETRY_LONGEST)
+        if not self._told and self._refused is None and not (self._inotify and self._inotify.watches.gaps):
+            return
+        now = {gap.cause: gap for gap in self._gaps()}
+        for cause in now.keys() - self._told.keys():
+            gap = now[cause]
+            how = f"looking every {self._poll_interval:.0f} s" if gap.polled else "nothing can be seen"
+            mend = f"; to mend it: {gap.mend}" if gap.mend else ""
+            self._say(logging.WARNING, f"{cause}: {how} in {gap.extent}{mend}")
+        for cause in self._told.keys() - now.keys():
+            self._say(logging.INFO, f"no longer: {cause}; changes are seen at once again")
+        self._told = now
