@@ -69,6 +69,10 @@ def files(count: int) -> str:
     return f"{count} file" if count == 1 else f"{count} files"
 
 
+def unreadable(count: int) -> str:
+    return "1 file or folder" if count == 1 else f"{count} files or folders"
+
+
 def _settling(order: Wait, state: State, settings: Settings, now: Moment, touched: int) -> str:
     if not touched and state.pending is None:
         return "nothing to train"  # a run has taken in what changed, and the quiet after it isn't over

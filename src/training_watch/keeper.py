@@ -19,7 +19,7 @@ from training_watch import clock
 from training_watch.config import Job
 from training_watch.cooldown import since
 from training_watch.decide import State, order, step
-from training_watch.describe import files, listing, sentence
+from training_watch.describe import files, listing, sentence, unreadable
 from training_watch.events import (
     Balked,
     Changed,
@@ -91,6 +91,7 @@ class Keeper:
         self._alive_at = 0.0
         self._noticed: Moment | None = None
         self._absent: tuple[bytes, ...] = ()
+        self._unreadable = 0
         self._said: tuple[object, ...] = ()
 
     # ---- what the loop calls --------------------------------------------------------------------
@@ -150,6 +151,7 @@ class Keeper:
             "comparing": self._comparing is not None,
             "obstacle": self.state.obstacle,
             "absent": [printable(root) for root in self._absent],
+            "unreadable": self._unreadable,
             "noisiest": printable(noisiest) if (noisiest := self._touched.noisiest) else None,
             "watching": {
                 "mode": condition.mode, "cause": condition.cause, "mend": condition.mend,
@@ -306,12 +308,25 @@ class Keeper:
         for root in set(comparison.absent) - set(self._absent):
             log.warning("%s: %s is absent: its files are kept as they were", self.job.name, printable(root))
         self._absent = comparison.absent
+        self._count_unreadable(comparison)
         if comparison.news and not self._announced:
             self._step(Changed(now.elapsed))
         git = next(filter(None, (busy(root) for root in self.job.roots)), None) if self.state.burst else None
         self._step(Compared(now.elapsed, self._records.snapshot.pending(), git))
         if self._touched.doubtful:  # while this comparison ran
             self._step(Doubted(now.elapsed))
+
+    def _count_unreadable(self, comparison: Comparison) -> None:
+        was = self._unreadable
+        # A comparison of a part knows of that part only.
+        self._unreadable = (
+            comparison.unreadable if comparison.files is not None else max(was, comparison.unreadable)
+        )
+        if self._unreadable and not was:
+            log.warning(
+                "%s: %s can't be read: changes in them are not seen; let your user read them, or ignore them",
+                self.job.name, unreadable(self._unreadable),
+            )  # fmt: skip
 
     def _start(self, now: Moment) -> None:
         pending = self.state.pending

@@ -16,7 +16,7 @@ from training_watch.check import Verdict, verdict
 from training_watch.config import Config, Job
 from training_watch.cooldown import since
 from training_watch.decide import Burst, State, order, step
-from training_watch.describe import next_start, sentence
+from training_watch.describe import next_start, sentence, unreadable
 from training_watch.events import Compared, Moment, Observed, Order, Run, Running, Wait
 from training_watch.files import Busy, lock
 from training_watch.journal import printable
@@ -24,6 +24,9 @@ from training_watch.launching import Launcher, LaunchError, UnitState
 from training_watch.marker import read_marker
 from training_watch.records import Records
 from training_watch.timespan import spoken
+
+# How many folders of a gap are named on the screen. Arbitrary.
+NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class JobStatus:
     training: dict[str, Any] | None
     watching: dict[str, Any] = field(default_factory=dict)
     absent: list[str] = field(default_factory=list)
+    unreadable: int = 0
+    noisiest: str | None = None
     trouble: str | None = None
 
 
@@ -96,6 +101,8 @@ def status_of(
         training=_json(places.status_file(job.service)) if running else None,
         watching=mine.get("watching") or {},
         absent=mine.get("absent") or [],
+        unreadable=int(mine.get("unreadable") or 0),
+        noisiest=mine.get("noisiest"),
         trouble=trouble,
     )
 
@@ -140,15 +147,19 @@ def _job_lines(status: JobStatus) -> list[str]:
         if watching
         else "not watched: the daemon is not running"
     )
-    if watching.get("cause"):
-        how += f"; {watching['cause']}"
     lines = [f"  watching  {', '.join(map(str, job.paths))} ({how})", f"  now       {status.line}"]
+    for gap in watching.get("gaps") or []:
+        lines += _gap_lines(gap)
     lines += [
         f"  absent    {root}: nothing is pending from it, its files are kept as they were"
         for root in status.absent
     ]
-    if watching.get("mend"):
-        lines.append(f"  mend      {watching['mend']}")
+    if status.unreadable:
+        lines.append(
+            f"  unread    {unreadable(status.unreadable)} can't be read: changes in them are not seen"
+        )
+    if status.noisiest and state.burst:
+        lines.append(f"  noisiest  {status.noisiest}")
     if state.pending:
         lines += [f"  pending   {printable(path)}" for path in state.pending.sample]
         more = state.pending.count - len(state.pending.sample)
@@ -161,6 +172,16 @@ def _job_lines(status: JobStatus) -> list[str]:
     if status.trouble:
         lines.append(f"  trouble   {status.trouble}")
     return lines
+
+
+def _gap_lines(gap: dict[str, Any]) -> list[str]:
+    """A part of the tree that the kernel doesn't tell of: why, which, and what would mend that."""
+    folders = gap.get("folders") or []
+    more = int(gap.get("count") or 0) - len(folders[:NAMED])
+    names = ", ".join(folders[:NAMED]) + (f" and {more} more" if more > 0 else "")
+    how = "looked into now and then instead" if gap.get("polled") else "nothing can be seen there"
+    lines = [f"  degraded  {gap.get('cause')}: {how}: {names}"]
+    return [*lines, f"  mend      {gap['mend']}"] if gap.get("mend") else lines
 
 
 def _progress(training: dict[str, Any]) -> str:
@@ -177,6 +198,8 @@ def _job_json(status: JobStatus) -> dict[str, Any]:
         "service": status.job.service,
         "watching": status.watching or None,
         "absent": status.absent,
+        "unreadable": status.unreadable,
+        "noisiest": status.noisiest,
         "waiting_for": str(status.order.reason) if isinstance(status.order, Wait) else "nothing",
         "line": status.line,
         "next_start": status.next_start,

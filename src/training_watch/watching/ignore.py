@@ -17,6 +17,7 @@ import stat
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from hashlib import blake2b
 
 from training_watch.watching import git
@@ -171,10 +172,8 @@ class Ignore:
         self._roots = tuple(roots)
         self._gitignore = gitignore
         # A changed rule alone is no change, so a file of rules is no content.
-        built_in = (BUILT_IN if editors else b"") + (RULES if gitignore else b"")
-        self._built_in = tuple(_rules(built_in, "built in"))
-        text = "\n".join(patterns).encode("utf-8", "surrogateescape")
-        self._patterns = tuple(_rules(text, "the job's own"))
+        self._built_in_text = (BUILT_IN if editors else b"") + (RULES if gitignore else b"")
+        self._patterns_text = "\n".join(patterns).encode("utf-8", "surrogateescape")
         self._scopes: dict[bytes, Scope] = {}
 
     def ignored(self, path: bytes, *, is_folder: bool) -> bool:
@@ -205,6 +204,16 @@ class Ignore:
     def forget(self) -> None:
         """Read all rule files anew when they are next needed."""
         self._scopes.clear()
+
+    # Compiled when first needed: that takes longer than all else that `status` does.
+
+    @cached_property
+    def _built_in(self) -> tuple[Rule, ...]:
+        return tuple(_rules(self._built_in_text, "built in"))
+
+    @cached_property
+    def _patterns(self) -> tuple[Rule, ...]:
+        return tuple(_rules(self._patterns_text, "the job's own"))
 
     def _rule(self, path: bytes, *, is_folder: bool) -> Rule | None:
         if path in self._roots:
