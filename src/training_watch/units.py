@@ -219,6 +219,14 @@ def _sandbox(here: Installation) -> list[str]:
             if here.private_tmp
             else ["# No PrivateTmp=: something that it needs lies under /tmp or /var/tmp."]
         ),
+        "# Nothing of the kernel's own is a watcher's to change. Where user namespaces are restricted, what these need",
+        "# of them is skipped, too (measured, 252 and 257).",
+        "ProtectClock=yes",
+        "ProtectControlGroups=yes",
+        "ProtectHostname=yes",
+        "ProtectKernelModules=yes",
+        "ProtectKernelTunables=yes",
+        "KeyringMode=private",
         "# These work everywhere, and a watcher needs none of what they forbid.",
         "NoNewPrivileges=yes",
         "LockPersonality=yes",
