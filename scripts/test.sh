@@ -3,6 +3,9 @@
 #   scripts/test.sh                     everything
 #   scripts/test.sh -m 'not machine'    without the tests that boot a real systemd
 #   scripts/test.sh tests/units -x
+#   TRAINING_WATCH_MACHINE_SUITE=trixie scripts/test.sh tests/machine     on systemd 257 alone; the end-to-end list runs on
+#                                                                         252 (bookworm) and 257 if none is named
+#   TRAINING_WATCH_FUZZ=50 scripts/test.sh tests/fuzz                     fifty times the examples, and new ones
 # As root on Debian or Ubuntu it also installs what booting takes (scripts/prepare-machine.sh).
 set -euo pipefail
 

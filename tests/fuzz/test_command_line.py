@@ -52,7 +52,7 @@ words = some.lists(odd | some.sampled_from(["docs", "crystal-train.service", "/n
 @example("status", ["\udcff"])
 @example("mark", ["\udcff\n::error::forged"])
 @example("-\x1b[2J", [])
-@examples(500)
+@examples(300)
 def test_any_words_end_with_a_documented_exit_code(home_here: Path, first: str, rest: list[str]) -> None:
     arguments = [word.replace("\0", "") for word in (first, *rest)]
     if first == "trigger":
@@ -117,7 +117,7 @@ VARIABLES = (
 )  # fmt: skip
 @example({"INVOCATION_ID": "\udcff"}, ["begin", "crystal-train.service"])
 @example({"INVOCATION_ID": "\udcff", "EXIT_STATUS": "\udcff"}, ["mark", "crystal-train.service"])
-@examples(300)
+@examples(200)
 def test_any_environment_ends_with_a_documented_exit_code(
     home_here: Path, variables: dict[str, str], command: list[str]
 ) -> None:

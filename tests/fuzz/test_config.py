@@ -196,7 +196,7 @@ edits = some.lists(
 
 @given(edits)
 @example([(0, 0, b"\xff")])
-@examples(600)
+@examples(400)
 def test_a_good_one_with_anything_changed_is_read_or_told(
     file: Path, changes: list[tuple[int, int, bytes]]
 ) -> None:
@@ -220,7 +220,7 @@ def test_any_bytes_are_read_or_told(file: Path, content: bytes) -> None:
     | some.text(max_size=20)
     | some.sampled_from(["9" * 400, "9" * 100_000, "1" + "m" * 100_000, "." * 100_000, " " * 100_000, "1 " * 5000])
 )  # fmt: skip
-@examples(2000)
+@examples(1000)
 def test_any_text_is_a_length_of_time_or_refused(text: str) -> None:
     try:
         length = seconds(text)

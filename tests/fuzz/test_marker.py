@@ -62,7 +62,7 @@ second_lines = (
 @given(first_lines, second_lines, some.sampled_from(["\n", "\r\n", "\r", "\x0b", "\x85"]))
 @example("2026-02-16T06:00:58Z", f"{BOOT} inf", "\n")
 @example("2026-02-16T06:00:58Z", f"{BOOT} nan", "\n")
-@examples(1000)
+@examples(400)
 def test_two_lines_of_any_kind_are_judged(file: Path, first: str, second: str, end: str) -> None:
     file.write_bytes(f"{first}{end}{second}{end}".encode())
     judged(read_marker(file))
@@ -71,7 +71,7 @@ def test_two_lines_of_any_kind_are_judged(file: Path, first: str, second: str, e
 @given(some.binary(max_size=100))
 @example(b"2026-02-16T06:00:58Z\n" + b"x" * 100_000)
 @example(b"9" * LONGEST)
-@examples(500)
+@examples(300)
 def test_any_bytes_are_judged(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     judged(read_marker(file))

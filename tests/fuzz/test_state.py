@@ -79,7 +79,7 @@ commands = some.sampled_from(COMMANDS)
 @given(
     some.lists(some.tuples(some.floats(0, 1, exclude_max=True), some.integers(1, 255)), min_size=1), commands
 )
-@examples(250)
+@examples(150)
 def test_flipped_bits_are_survived(
     lived: Lived, flips: list[tuple[float, int]], command: tuple[str, ...]
 ) -> None:

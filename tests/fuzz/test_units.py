@@ -59,6 +59,7 @@ def values(found: list[Setting], name: str) -> list[str]:
 @given(components, some.lists(texts, max_size=4))
 @example("two\nlines", ['"', "'", "\\", "%h", "$HOME", "\n"])
 @example("#", ["# no comment"])
+@example(" ; ", [";", " ; "])
 @example("[job.x]\npaths = []", ["]", '"""'])
 @examples(400)
 def test_what_install_writes_is_read_back_as_it_was_given(
