@@ -132,7 +132,7 @@ def _ended_at_once(job: Job, launcher: Launcher, invocation: str) -> bool:
 def _first_phase(path: Path, invocation: str) -> bool:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(told, dict) and told.get("invocation") == invocation and bool(told.get("phase"))
 

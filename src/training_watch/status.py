@@ -18,7 +18,7 @@ from training_watch.cooldown import since
 from training_watch.decide import Burst, State, order, step
 from training_watch.describe import next_start, sentence, unreadable
 from training_watch.events import Compared, Moment, Observed, Order, Run, Running, Wait
-from training_watch.files import Busy, lock
+from training_watch.files import Busy, lock, read_small
 from training_watch.journal import printable
 from training_watch.launching import Launcher, LaunchError, UnitState
 from training_watch.marker import read_marker
@@ -27,6 +27,12 @@ from training_watch.timespan import spoken
 
 # How many folders of a gap are named on the screen. Arbitrary.
 NAMED = 3
+
+
+# The schema of daemon.json that is understood here.
+_REPORTED = 1
+# Far more than a report or a training's status file has. Arbitrary.
+_LARGEST = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,11 @@ def daemon_report() -> dict[str, Any] | None:
         pass
     except OSError:
         return None
-    return _json(folder / "daemon.json")
+    report = _json(folder / "daemon.json")
+    if report is not None and (report.get("schema") != _REPORTED or not isinstance(report.get("jobs"), dict)):
+        # One of another version, before an upgrade's restart: it runs, but what it says of jobs means something else.
+        return {**report, "jobs": {}}
+    return report
 
 
 def status_of(
@@ -241,7 +251,7 @@ def run_json(run: Run) -> dict[str, Any]:
 
 def _json(path: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_small(path, _LARGEST))
     except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

@@ -18,6 +18,7 @@ from hypothesis import strategies as some
 from acts.conftest import Home
 from fuzz.amount import examples
 from fuzz.commands import called, furnished
+from training_watch.files import lock
 
 UNIT = "crystal-train.service"
 NEXT = {"INVOCATION_ID": "f" * 32}
@@ -162,6 +163,23 @@ def test_what_is_no_file_is_told(lived: Lived, put: Callable[[Path], None], comm
     lived.database.unlink()
     put(lived.database)
     called(lived.home, *command, env=LAST if command[0] == "mark" else NEXT)
+
+
+# ---- what lies beside it -----------------------------------------------------------------------
+
+JUNK = [b"", b"[", b"[" * 100_000, b"null", b"1", b"\xff", b'{"jobs": 1}', b'{"schema": 2, "jobs": {"docs": {"burst": [1]}}}',
+        b'{"schema": 1, "jobs": []}', b'{"schema": NaN, "pid": "\\u001b[2J", "since": "\\u202e"}']  # fmt: skip
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=lambda junk: ascii(junk[:40]))
+def test_junk_that_a_daemon_or_a_run_left_behind_is_passed_over(lived: Lived, junk: bytes) -> None:
+    lived.put(lived.good)
+    state = lived.database.parent
+    for name in ("daemon.json", f"{UNIT}.run"):
+        (state / name).write_bytes(junk)
+    with lock(state / "daemon.lock", within=0, pause=lambda _: None):
+        for command in COMMANDS[:4]:
+            assert called(lived.home, *command).exit_code in (0, 75)
 
 
 # ---- the daemon --------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ def read_record(path: Path) -> Record:
     try:
         first, *_ = path.read_text(encoding="utf-8", errors="replace").split("\n")
         return Record(**json.loads(first))
-    except (FileNotFoundError, ValueError, TypeError):
+    except (FileNotFoundError, ValueError, TypeError, RecursionError):
         return Record()
 
 
