@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +23,7 @@ from bench.latency import latency
 from bench.ours import MODULE
 from bench.peers import find_peers
 from bench.polling import scan
+from bench.processes import Late
 from bench.settling import settle
 
 ROWS: dict[str, Callable[[Ground], report.Section]] = {
@@ -71,27 +74,37 @@ def main(words: Sequence[str] | None = None) -> None:
     if given.huge and "huge" not in names:
         names.append("huge")
     place = given.place.resolve()
-    sections = measure(names, scale, place, (str(given.python), *MODULE))
     found = report.Circumstances(
         day=datetime.now(UTC).date().isoformat(), machine=machine.machine(), software=machine.software(),
         place=machine.file_system(place), repeat=scale.repeat,
     )  # fmt: skip
-    chapters = {section.title: report.chapter(section, found) for section in sections}
-    print("\n".join(chapters.values()))
-    if given.write:
-        report.write(PAGE, OPENING, chapters, TITLES)
-        say(f"written to {PAGE}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # trees and limits are put back
+    failed = False
+    with ground_at(place, scale, (str(given.python), *MODULE)) as ground:
+        for name in names:
+            try:
+                section = ROWS[name](ground)
+            except (Late, RuntimeError, OSError) as error:
+                say(f"no figures of {name}: {error}")
+                failed = True
+                continue
+            chapter = report.chapter(section, found)
+            print(chapter, flush=True)
+            if given.write:
+                report.write(PAGE, OPENING, {section.title: chapter}, TITLES)
+                say(f"written to {PAGE}")
+    sys.exit(1 if failed else 0)
 
 
-def measure(
-    names: Sequence[str], scale: Scale, place: Path, program: tuple[str, ...] = (sys.executable, *MODULE)
-) -> list[report.Section]:
-    """Measure rows of `program`. Trees are made below `place` and removed at the end; homes are in the temporary folder."""
+@contextmanager
+def ground_at(
+    place: Path, scale: Scale, program: tuple[str, ...] = (sys.executable, *MODULE)
+) -> Iterator[Ground]:
+    """Ground for rows of `program`: trees below `place`, homes in the temporary folder, all removed at the end."""
     scratch = Path(tempfile.mkdtemp(prefix="training-watch-bench-"))
     trees = Path(tempfile.mkdtemp(prefix="training-watch-bench-", dir=place))
     try:
-        ground = Ground(scale, program, trees, scratch, find_peers(scratch))
-        return [ROWS[name](ground) for name in names]
+        yield Ground(scale, program, trees, scratch, find_peers(scratch))
     finally:
         say("removing the trees")
         shutil.rmtree(trees, ignore_errors=True)

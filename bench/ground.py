@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -12,6 +13,8 @@ from pathlib import Path
 from bench.ours import Home
 from bench.peers import Peer, Peers, watch_command
 from bench.trees import Tree, plant
+
+BEGAN = time.perf_counter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,4 +101,4 @@ class Ground:
 
 def say(text: str) -> None:
     """Progress, for who waits."""
-    print(f"bench: {text}", file=sys.stderr, flush=True)
+    print(f"bench: {time.perf_counter() - BEGAN:6.1f} s  {text}", file=sys.stderr, flush=True)
