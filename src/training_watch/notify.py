@@ -6,6 +6,9 @@ import os
 import re
 import socket
 
+# Seconds that a manager which doesn't read is waited for: its queue is short, and a full one blocks (unix(7)). Arbitrary.
+PATIENCE = 1.0
+
 
 class Notify:
     """Tells the service manager how we are. Where there is none to tell, it does nothing."""
@@ -47,10 +50,11 @@ class Notify:
         if self._address is None:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            channel.settimeout(PATIENCE)
             try:
                 channel.sendto(text.encode("utf-8", "backslashreplace"), self._address)
             except OSError:
-                # The manager is restarting or gone. It asks again by way of the watchdog.
+                # The manager is restarting, stuck or gone. It asks again by way of the watchdog.
                 return
 
 

@@ -230,9 +230,10 @@ class Walk:
         """Compare what is directly in a folder with its rows; the folders to go on with are returned."""
         doubts, files = self._doubts, self._files
         known = self._rows.in_folder(folder)
+        is_ignored = self._ignore.inside(folder)
         for name, stamp in listing.files.items():
             path = join(folder, name)
-            if not self._ignore.ignored(path, is_folder=False):
+            if not is_ignored(path, name):
                 self._files += 1
                 yield from self._file(path, stamp, known.pop(path, None))
         unknown = {join(folder, name) for name in listing.unknown}

@@ -15,7 +15,7 @@ import os
 import re
 import stat
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -70,7 +70,7 @@ desktop.ini
 *.partial
 *.crdownload
 *.filepart
-.obsidian/workspace*.json
+.obsidian/
 """
 # A rule file larger than this is none. Arbitrary.
 LARGEST = 1 << 20
@@ -108,22 +108,22 @@ class Base:
 class Rules:
     """The rules of one file."""
 
-    __slots__ = ("_cut", "_names", "_paths", "_prefix", "_rules", "digest")
+    __slots__ = ("_cut", "_prefix", "_rules", "digest", "names", "paths")
 
     def __init__(self, base: Base, rules: Iterable[Rule]) -> None:
         self._cut, self._prefix = len(below(base.folder)[0]), base.prefix
         self._rules = tuple(rules)[::-1]
-        self._names = _either(rule for rule in self._rules if rule.by_name)
-        self._paths = _either(rule for rule in self._rules if not rule.by_name)
+        self.names = _either(rule for rule in self._rules if rule.by_name)
+        self.paths = _either(rule for rule in self._rules if not rule.by_name)
         told = (b"%d%d%s" % (rule.included, rule.folders_only, rule.regex.pattern) for rule in self._rules)
         self.digest = _digest((base.folder, base.prefix, *told))
 
     def last(self, path: bytes, name: bytes, *, is_folder: bool) -> Rule | None:
-        """The last rule that matches; nearly always none, so that is what is asked first."""
+        """The last rule that matches."""
         name += b"/"
-        relative = self._prefix + path[self._cut :] + b"/" if self._paths else b""
-        by_name = self._names is not None and self._names.fullmatch(name)
-        by_path = self._paths is not None and self._paths.fullmatch(relative)
+        relative = self._prefix + path[self._cut :] + b"/" if self.paths else b""
+        by_name = self.names is not None and self.names.fullmatch(name)
+        by_path = self.paths is not None and self.paths.fullmatch(relative)
         if by_name or by_path:
             for rule in self._rules:
                 matches = rule.regex.fullmatch(name if rule.by_name else relative)
@@ -144,15 +144,23 @@ class Scope:
     built_in: Rules
     excluded: Rule | None = None
     digest: bytes = field(init=False, default=b"")
+    _names: re.Pattern[bytes] | None = field(init=False, default=None)
+    _paths: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
+        every = (self.job, *self.files, self.built_in)
         excluded = self.excluded.regex.pattern if self.excluded is not None else b""
-        digest = _digest((*(rules.digest for rules in (self.job, *self.files, self.built_in)), excluded))
-        object.__setattr__(self, "digest", digest)
+        object.__setattr__(self, "digest", _digest((*(rules.digest for rules in every), excluded)))
+        names = [rules.names.pattern for rules in every if rules.names is not None]
+        object.__setattr__(self, "_names", _compiled(b"|".join(names)) if names else None)
+        object.__setattr__(self, "_paths", any(rules.paths is not None for rules in every))
 
     def verdict(self, path: bytes, name: bytes, *, is_folder: bool) -> Rule | None:
+        """What ignores a path in this folder; nearly always nothing, so that is what is asked first."""
         if self.excluded is not None:
             return self.excluded
+        if not self._paths and (self._names is None or not self._names.fullmatch(name + b"/")):
+            return None
         for rules in (self.job, *self.files, self.built_in):
             rule = rules.last(path, name, is_folder=is_folder)
             if rule is not None:
@@ -179,6 +187,14 @@ class Ignore:
     def ignored(self, path: bytes, *, is_folder: bool) -> bool:
         """`path`, absolute and below a root, is to be left alone, itself or with a folder above it."""
         return self._rule(path, is_folder=is_folder) is not None
+
+    def inside(self, folder: bytes) -> Callable[[bytes, bytes], bool]:
+        """`ignored` for the files directly in a folder, asked by path and name: what is the same for all is done once."""
+        scope = self._scopes.get(folder) or self._scope(folder)
+        if scope is None:
+            return lambda _path, _name: False
+        verdict = scope.verdict
+        return lambda path, name: verdict(path, name, is_folder=False) is not None
 
     def why(self, path: bytes, *, is_folder: bool) -> str | None:
         """The rule that ignores `path`, and where it stands: `*.swp (built in)`."""
