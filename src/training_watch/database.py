@@ -19,9 +19,10 @@ VERSION = 2
 # `fingerprint` names a folder's listing at which all its rows were true; NULL where that isn't certain.
 FOLDERS = """
 CREATE TABLE folders (
-    job TEXT NOT NULL, path BLOB NOT NULL, fingerprint BLOB, files INTEGER NOT NULL,
+    job TEXT NOT NULL, path BLOB NOT NULL, parent BLOB NOT NULL, fingerprint BLOB, files INTEGER NOT NULL,
     PRIMARY KEY (job, path)
 ) WITHOUT ROWID;
+CREATE INDEX folders_by_parent ON folders(job, parent);
 CREATE TABLE mounts (
     job TEXT NOT NULL, path BLOB NOT NULL,
     PRIMARY KEY (job, path)

@@ -190,9 +190,9 @@ class Walk:
         """Compare a folder and, if `deep`, all below; otherwise only what is new below."""
         if deep:
             self._walked.add(top)
-        to_do = [top]
+        to_do = [(top, self._rows.folder(top))]
         while to_do:
-            folder = to_do.pop()
+            folder, known = to_do.pop()
             listing = yield from self._listed(folder)
             if listing is None:
                 continue
@@ -204,12 +204,13 @@ class Walk:
             }
             whole = deep or folder != top
             fingerprint = listing.fingerprint(rules)
-            known = self._rows.folder(folder) if whole else None
-            if known is not None and known.fingerprint == fingerprint:
+            if whole and known is not None and known.fingerprint == fingerprint:
                 self._files += known.files
             else:
                 folders = yield from self._differing(folder, listing, folders, fingerprint, whole=whole)
-            to_do.extend(folders)
+            if folders:
+                inner = self._rows.inner(folder)
+                to_do.extend((path, inner.get(path)) for path in folders)
 
     def _listed(self, folder: bytes) -> Generator[None, None, Listing | None]:
         """The folder's entries; None where it can't be listed, and then what that means is written down."""

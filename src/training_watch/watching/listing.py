@@ -15,10 +15,13 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain
 
-from training_watch.watching.content import FITTING, GONE, Pace, Stamp, link_stamp
+from training_watch.watching.content import FITTING, GONE, Pace, Stamp, link_stamp, stamp_fitting
 
 # A root may be a link to a folder; below it no link is followed.
 FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NONBLOCK
+# How many names are looked at between two yields. Arbitrary: about a millisecond.
+PIECE = 500
+KIND, REGULAR, FOLDER, LINK = 0o170000, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK
 ENCODING, ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
 
@@ -33,12 +36,10 @@ class Listing:
 
     def fingerprint(self, rules: bytes) -> bytes:
         """A name for all that is listed, and for the rules by which it is looked at; 16 bytes."""
-        hasher = blake2b(rules, digest_size=16)
-        for names in (self.files, self.folders, self.others):
-            hasher.update(b"%d\0" % len(names))
-            hasher.update(b"\0".join(names))
-        hasher.update(array("q", chain.from_iterable(self.files.values())).tobytes())
-        return hasher.digest()
+        counts = b"%d %d %d " % (len(self.files), len(self.folders), len(self.others))
+        names = b"\0".join(chain(self.files, self.folders, self.others))
+        stamps = array("q", chain.from_iterable(self.files.values()))
+        return blake2b(b"".join((rules, counts, names, stamps.tobytes())), digest_size=16).digest()
 
 
 def listed(folder: bytes, pace: Pace, *, follow: bool) -> Generator[None, None, Listing]:
@@ -49,34 +50,36 @@ def listed(folder: bytes, pace: Pace, *, follow: bool) -> Generator[None, None, 
     listing = Listing()
     fd = os.open(folder, FLAGS if follow else FLAGS | os.O_NOFOLLOW)
     try:
-        # One call each for all names: encoding them one by one takes longer than asking the kernel for them.
+        # One call for all names: encoding them one by one takes longer than asking the kernel for them.
         text = "\0".join(os.listdir(fd))
         names = text.encode(ENCODING, ERRORS).split(b"\0") if text else []
-        files, look = listing.files, os.stat
-        for start in range(0, len(names), 500):
-            for name in names[start : start + 500]:
-                try:
-                    found = look(name, dir_fd=fd, follow_symlinks=False)
-                except OSError as error:
-                    if error.errno not in GONE:
-                        listing.unknown.append(name)
-                    continue
-                kind = found.st_mode & 0o170000
-                if kind == stat.S_IFREG:
-                    files[name] = (
-                        found.st_size & FITTING,
-                        found.st_mtime_ns & FITTING,
-                        found.st_ctime_ns & FITTING,
-                        found.st_ino & FITTING,
-                    )
-                elif kind == stat.S_IFDIR:
-                    listing.folders.append(name)
-                elif kind == stat.S_IFLNK:
-                    files[name] = link_stamp(name, found, dir_fd=fd)
-                else:
-                    listing.others.append(name)
-            if pace.spend(min(500, len(names) - start)):
+        for start in range(0, len(names), PIECE):
+            piece = names[start : start + PIECE]
+            _look_at(piece, fd, listing)
+            if pace.spend(len(piece)):
                 yield
     finally:
         os.close(fd)
     return listing
+
+
+def _look_at(names: list[bytes], fd: int, listing: Listing) -> None:
+    # The innermost loop of all: a name and its stamp for each file of the tree.
+    files, look, fitting = listing.files, os.stat, FITTING
+    for name in names:
+        try:
+            found = look(name, dir_fd=fd, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in GONE:
+                listing.unknown.append(name)
+            continue
+        kind = found.st_mode & KIND
+        if kind == REGULAR:
+            stamp = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+            files[name] = stamp if max(stamp) <= fitting else stamp_fitting(found)
+        elif kind == FOLDER:
+            listing.folders.append(name)
+        elif kind == LINK:
+            files[name] = link_stamp(name, found, dir_fd=fd)
+        else:
+            listing.others.append(name)

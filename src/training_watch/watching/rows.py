@@ -39,7 +39,7 @@ FORGET = "DELETE FROM files WHERE job = ? AND path = ?"
 DROP = "DELETE FROM folders WHERE job = ? AND path = ?"
 DROP_BELOW = "DELETE FROM folders WHERE job = ? AND path > ? AND path < ?"
 DISTRUST = "UPDATE folders SET fingerprint = NULL WHERE job = ? AND path = ? AND fingerprint NOT NULL"
-ENTER = "INSERT OR REPLACE INTO folders(job, path, fingerprint, files) VALUES (?, ?, ?, ?)"
+ENTER = "INSERT OR REPLACE INTO folders(job, path, parent, fingerprint, files) VALUES (?, ?, ?, ?, ?)"
 
 
 class Row(NamedTuple):
@@ -103,6 +103,14 @@ class Rows:
             "SELECT fingerprint, files FROM folders WHERE job = ? AND path = ?", (self._job, path)
         ).fetchone()
         return Folder(*found) if found else None
+
+    def inner(self, parent: bytes) -> dict[bytes, Folder]:
+        """What was known of the folders directly in one."""
+        found = self._connection.execute(
+            "SELECT path, fingerprint, files FROM folders INDEXED BY folders_by_parent WHERE job = ? AND parent = ?",
+            (self._job, parent),
+        )
+        return {path: Folder(fingerprint, files) for path, fingerprint, files in found}
 
     def folders(self) -> Iterator[bytes]:
         """All folders that were looked into, in the order of their paths."""
@@ -182,7 +190,11 @@ class Rows:
             # Rows that another process wrote meanwhile may be of an earlier or a later look than these listings.
             alone = self.version() == alone_since
             execute(
-                ENTER, ((job, path, mark if alone else None, n) for path, (mark, n) in batch.folders.items())
+                ENTER,
+                (
+                    (job, path, split(path)[0], mark if alone else None, count)
+                    for path, (mark, count) in batch.folders.items()
+                ),
             )
             if batch.news:
                 self.notice(moment)
