@@ -52,7 +52,7 @@ python3 -m venv .venv
 ```
 
 `--quick` takes some minutes, `--write` writes this page, and `--help` says the rest. Each table stands below how it was
-measured; the first line of a ratio's name is whom ours is compared with.
+measured. As root the burst sets `fs.inotify.max_queued_events` for some moments, for the whole machine.
 """
 
 EXAMPLES = """\

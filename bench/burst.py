@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from bench.ground import Ground, say
 from bench.ours import daemon, waiting
 from bench.peers import DAEMON, OURS, RAW, WATCHFILES_1, Peer, watching
 from bench.processes import Late, Told, calm
+from bench.queue import queue_of
 from bench.report import Line, Section
 from bench.trees import DEPTH, Tree, make, rewrite
 
@@ -25,7 +24,6 @@ whose change nothing was said: a watcher never printed the path; the daemon coun
 lower half is the same for watchers that began while `fs.inotify.max_queued_events` was {queue:,}: the kernel drops more
 events then, which it tells by one that says so."""
 
-QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 SHORT = 1024
 # The daemon's quiet: long enough that it is still waiting when the burst has been read.
 DEBOUNCE = "10s"
@@ -41,6 +39,7 @@ class Toll:
     peak: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     pss: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     lost: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    queue: set[int] = field(default_factory=set)
 
 
 def burst(ground: Ground) -> Section:
@@ -61,7 +60,9 @@ def burst(ground: Ground) -> Section:
             _of_daemon(ground, tree, queue, toll, notes)
             for peer in watchers:
                 _of_watcher(ground, peer, tree, queue, toll, notes)
-        lines += _lines(toll, "" if queue is None else f"queue of {queue:,}: ")
+        if len(toll.queue) != 1:
+            raise RuntimeError(f"the queue changed while it was measured: {sorted(toll.queue)}")
+        lines += _lines(toll, f"queue of {toll.queue.pop():,}: ")
     how = HOW.format(files=scale.burst, folders=scale.new_folders, depth=DEPTH, queue=SHORT)
     notes.append(f"`{OURS}` is `training-watch watch`, `{DAEMON}` is `training-watch run`.")
     return Section("burst", "A burst", how, tuple(lines), tuple(dict.fromkeys(notes)))
@@ -81,7 +82,8 @@ def _of_daemon(ground: Ground, tree: Tree, queue: int | None, toll: Toll, notes:
     tree.clean()
     home = ground.trained_home(tree, debounce=DEBOUNCE)
     with ExitStack() as stack:
-        with _queue_of(queue):
+        with queue_of(queue) as length:
+            toll.queue.add(length)
             ours = stack.enter_context(daemon(home))
             at = ours.armed()
         ours.known(0, after=at)
@@ -105,22 +107,20 @@ def _of_watcher(
     tree.clean()
     with ExitStack() as stack:
         told = stack.enter_context(closing(Told(ground.scratch / "told")))
-        with _queue_of(queue):
+        with queue_of(queue) as length:
+            toll.queue.add(length)
             process = stack.enter_context(watching(peer, tree, ground.bare_home(), told))
         try:
             before = calm(process, quiet=0.5, within=20)
         except Late:
-            # Seen with watchdog 7.1, now and then: a core's worth of CPU from its start on, with nothing to read.
-            notes.append(
-                f"{peer.name} was once busy with nothing before the burst: that round isn't counted."
-            )
+            notes.append(f"{peer.name} was not idle before a burst: that round isn't counted.")
             return
         changed = _burst(tree, ground.scale.new_folders)
         try:
             cpu = calm(process, quiet=QUIET, within=60, still=told.size)
         except Late:
             notes.append(
-                f"{peer.name} was once never idle again: its CPU and memory of that round aren't counted."
+                f"{peer.name} was not idle again after a burst: its CPU and memory of that round aren't counted."
             )
         else:
             toll.cpu[peer.name].append(cpu - before)
@@ -137,17 +137,3 @@ def _burst(tree: Tree, new_folders: int) -> set[bytes]:
     for path in new:
         make(path)
     return {os.fsencode(path) for path in (*old, *new)}
-
-
-@contextmanager
-def _queue_of(events: int | None) -> Iterator[None]:
-    """What begins to watch meanwhile gets a queue of so many events (inotify_init(2) reads the limit)."""
-    if events is None:
-        yield
-        return
-    before = QUEUE.read_text(encoding="ascii")
-    QUEUE.write_text(str(events), encoding="ascii")
-    try:
-        yield
-    finally:
-        QUEUE.write_text(before, encoding="ascii")

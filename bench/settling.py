@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 
 from bench.ground import Ground, say
 from bench.ours import Daemon, daemon
 from bench.peers import DAEMON
 from bench.processes import calm
+from bench.queue import queue_of
 from bench.report import Line, Section
 from bench.trees import Tree, rewrite
 
@@ -33,8 +35,11 @@ def settle(ground: Ground) -> Section:
     tree = ground.tree(scale.large)
     home = ground.trained_home(tree)
     lines: list[Line] = []
-    with daemon(home) as ours:
-        ours.known(0, after=ours.armed())
+    with ExitStack() as stack:
+        with queue_of(None):
+            ours = stack.enter_context(daemon(home))
+            ours.armed()
+        ours.known(0, after=0.0)
         calm(ours.process, quiet=1.0, within=60)
         for changes in scale.changes:
             say(f"settling of {changes:,} in {tree.files:,} files")
