@@ -131,6 +131,17 @@ def test_two_folders_that_exchange_names_are_compared(tree: Tree) -> None:
     assert tree.pending() == set()
 
 
+def test_two_folders_that_exchanged_names_are_both_still_watched(tree: Tree) -> None:
+    tree.write("other/x.md")
+    tree.train()
+    exchange(tree.root / "sub", tree.root / "other")
+    tree.see()
+    changes_are_heard(tree, "sub/x.md", "other/c.md", "other/deep/d.md")
+    (tree.root / "other/deep").rename(tree.root / "sub/deep")
+    tree.see()
+    changes_are_heard(tree, "sub/deep/d.md")
+
+
 def test_a_folder_exchanged_with_one_outside_is_compared_and_the_other_not_heard(
     tree: Tree, tmp_path: Path
 ) -> None:

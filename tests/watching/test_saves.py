@@ -241,6 +241,11 @@ def test_a_save_during_a_run_is_kept(tree: Tree, save: Save) -> None:
         ".syncthing.a.md.tmp", "a.iso.part", ".nfs000000000001", ".fuse_hidden000000010000001",
         ".DS_Store", ".ipynb_checkpoints/a.ipynb", "__pycache__/a.pyc", ".svn/wc.db", ".hg/dirstate",
         ".jj/repo/store/x",
+        ".sync_1a2b3c.db", ".sync_1a2b3c.db-wal", ".sync_1a2b3c.db-shm", "._sync_1a2b3c.db", ".owncloudsync.log",
+        ".dropbox", ".dropbox.cache/x", ".stfolder/x", ".stversions/a~20260101-120000.md",
+        ".obsidian/workspace.json", ".obsidian/workspace-mobile.json", ".Trash-1000/files/a.md",
+        "Thumbs.db", "desktop.ini", ".directory", "._a.md", ".a.md.~1a2b3c4d", "a.md.1a2b3c4d.partial",
+        "a.iso.crdownload", "a.iso.filepart",
     ],
 )  # fmt: skip
 def test_what_a_program_keeps_beside_a_document_for_itself_is_no_content(tree: Tree, name: str) -> None:

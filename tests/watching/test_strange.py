@@ -65,6 +65,17 @@ def test_what_is_too_deep_for_a_path_is_counted_as_unreadable_and_the_rest_is_co
     assert tree.pending() == {"sub/deep/d.md"}
 
 
+@pytest.mark.usefixtures("abyss")
+def test_what_is_too_deep_for_a_path_keeps_nothing_else_from_being_heard_at_once(tree: Tree) -> None:
+    tree.see()
+    tree.train()
+    assert tree.watcher.condition.mode == ("inotify" if tree.backend == "inotify" else "polling")
+    tree.write("sub/deep/d.md", "changed")
+    assert tree.hear()
+    tree.see()
+    assert tree.pending() == {"sub/deep/d.md"}
+
+
 def test_hidden_files_and_names_of_dots_are_content(tree: Tree) -> None:
     names = {".hidden.md", ".config/x.md", "...", "sub/..a", "a.md.md"}
     for name in names:

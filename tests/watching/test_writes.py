@@ -6,12 +6,15 @@ import ctypes
 import mmap
 import os
 import subprocess
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
 
 from needs import lacking
-from watching.tree import INTERVAL, Tree
+from training_watch.events import Moment
+from watching.tree import INTERVAL, Tree, everything, exhausted
 
 
 def in_time(tree: Tree) -> None:
@@ -131,6 +134,20 @@ def test_an_event_about_attributes_alone_leads_to_a_look(tree: Tree) -> None:
     path.chmod(0o640)
     tree.see()
     assert tree.pending() == {"a.md"}
+
+
+def test_a_second_write_to_a_page_that_is_not_written_out_is_found_too(tree: Tree) -> None:
+    path = tree.root / "a.md"
+    with path.open("r+b") as file:
+        mapping = mmap.mmap(file.fileno(), 0)
+    tree.train()
+    mapping[:4] = b"one "
+    ten_seconds_later = Moment("boot", tree.at, datetime.now(UTC) + timedelta(seconds=10))
+    exhausted(tree.snapshot.compare(everything(), ten_seconds_later, running=False))
+    mapping[:4] = b"two "  # gets no date: the page may be written to already (mm/memory.c, wp_page_shared)
+    mapping.close()
+    in_time(tree)
+    assert tree.known()[os.fsencode(path)] == blake2b(b"two  of a.md", digest_size=20).digest()
 
 
 # ---- by another name ----------------------------------------------------------------------------
