@@ -29,8 +29,8 @@ from training_watch.watching.content import (
     racy,
     stamp_of,
 )
-from training_watch.watching.ignore import Ignore
-from training_watch.watching.listing import Listing, listed
+from training_watch.watching.ignore import RULES, Ignore
+from training_watch.watching.listing import Listing, Records, listed
 from training_watch.watching.paths import ancestors, join, split
 from training_watch.watching.roots import Roots
 from training_watch.watching.rows import BATCH, Batch, Row, Rows
@@ -70,6 +70,7 @@ class Walk:
         self._now_ns = int(moment.calendar.timestamp() * 1e9)
         self._running = running
         self._read = read
+        self._records = Records()
         self._pace = Pace()
         self._batch = Batch()
         self._alone = rows.version()
@@ -196,7 +197,7 @@ class Walk:
             listing = yield from self._listed(folder)
             if listing is None:
                 continue
-            rules = self._ignore.enter(folder, rules=b".gitignore" in listing.files, git=_holds_git(listing))
+            rules = self._ignore.enter(folder, rules=RULES in listing, git=b".git" in listing)
             folders = {
                 path
                 for path in (join(folder, name) for name in listing.folders)
@@ -215,7 +216,7 @@ class Walk:
     def _listed(self, folder: bytes) -> Generator[None, None, Listing | None]:
         """The folder's entries; None where it can't be listed, and then what that means is written down."""
         try:
-            return (yield from listed(folder, self._pace, follow=folder in self._roots.paths))
+            return (yield from listed(folder, self._records, self._pace, follow=folder in self._roots.paths))
         except OSError as error:
             if error.errno in OUT_OF_RESOURCES:
                 raise
@@ -232,7 +233,7 @@ class Walk:
         doubts, files = self._doubts, self._files
         known = self._rows.in_folder(folder)
         is_ignored = self._ignore.inside(folder)
-        for name, stamp in listing.files.items():
+        for name, stamp in listing.files():
             path = join(folder, name)
             if not is_ignored(path, name):
                 self._files += 1
@@ -351,7 +352,3 @@ def _is_folder(path: bytes) -> bool:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except OSError:
         return False
-
-
-def _holds_git(listing: Listing) -> bool:
-    return b".git" in listing.files or b".git" in listing.folders

@@ -65,20 +65,20 @@ def stamp_of(path: bytes, found: os.stat_result) -> Stamp | None:
     """The stamp of what lstat(2) found; None for what has no content, such as a FIFO."""
     kind = stat.S_IFMT(found.st_mode)
     if kind == stat.S_IFREG:
-        return stamp_fitting(found)
+        return _stamp(found)
     return link_stamp(path, found) if kind == stat.S_IFLNK else None
 
 
 def link_stamp(path: bytes, found: os.stat_result, *, dir_fd: int | None = None) -> Stamp:
     """A link's stamp is its own and its target's folded into one: it changes when either does."""
-    own = stamp_fitting(found)
+    own = _stamp(found)
     try:
         target = os.stat(path, dir_fd=dir_fd)
     except OSError:
         return own
     if not stat.S_ISREG(target.st_mode):
         return own
-    its = stamp_fitting(target)
+    its = _stamp(target)
     return own[0] ^ its[0], own[1] ^ its[1], own[2] ^ its[2], own[3] ^ its[3]
 
 
@@ -115,7 +115,7 @@ def content(path: bytes, pace: Pace) -> Generator[None, None, Content | None]:
             return Content(stamp, digest, _changed_ns(path, found))
     if found is None:
         return None
-    return Content(stamp_fitting(found), UNSETTLED, FITTING)
+    return Content(_stamp(found), UNSETTLED, FITTING)
 
 
 def _regular(path: bytes, found: os.stat_result, pace: Pace) -> Generator[None, None, bytes | None]:
@@ -162,7 +162,7 @@ def _link(path: bytes, pace: Pace) -> Generator[None, None, bytes | None]:
 
 
 def _unreadable(found: os.stat_result) -> Content:
-    stamp = stamp_fitting(found)
+    stamp = _stamp(found)
     text = b"%d %d" % (found.st_size, found.st_mtime_ns)
     digest = UNREADABLE + blake2b(text, digest_size=DIGEST_SIZE).digest()
     return Content(stamp, digest, found.st_ctime_ns)
@@ -177,8 +177,7 @@ def _changed_ns(path: bytes, found: os.stat_result) -> int:
         return found.st_ctime_ns
 
 
-def stamp_fitting(found: os.stat_result) -> Stamp:
-    """A stamp that fits into an integer of SQLite, whatever its date or inode."""
+def _stamp(found: os.stat_result) -> Stamp:
     return (
         found.st_size & FITTING,
         found.st_mtime_ns & FITTING,
