@@ -52,6 +52,8 @@ def in_journal(stream: TextIO) -> bool:
 def printable(path: bytes | str) -> str:
     """A path for a person: one line, nothing in it that could move the cursor or forge a line."""
     text = os.fsdecode(path)
+    if text.isprintable():
+        return text
     return "".join(each if each.isprintable() else _escaped(each) for each in text)
 
 

@@ -15,7 +15,7 @@ import select
 import sqlite3
 import struct
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 
 from training_watch import clock
@@ -23,7 +23,7 @@ from training_watch.config import Job
 from training_watch.database import temporary
 from training_watch.journal import printable
 from training_watch.records import Records, records_of
-from training_watch.watching import Comparison, Content, Ignore, Pace, Touched, Watcher, stamp_of
+from training_watch.watching import Comparison, Content, Ignore, Pace, Touched, Watcher, join, stamp_of
 
 # How long after the last hint its folders are compared, so that they are known when events are lost. Arbitrary.
 REST = 0.1
@@ -70,31 +70,42 @@ class _Tree:
         )  # fmt: skip
         self.watcher.arm(clock.elapsed())
         self._owed = Touched(everything=True, cause="the beginning")
+        self._touched = Touched()
+        self._files = list[bytes]()
         self._told = set[bytes]()
         self._telling = set[bytes]()
         self._rest_until = 0.0
         self._comparing: Generator[None, None, Comparison] | None = None
         self._known = False
 
-    def heard(self) -> Iterator[bytes]:
-        """The files that hints name, each once."""
-        now = clock.elapsed()
-        touched = self.watcher.read(now)
-        if not touched:
-            return
-        named = {os.path.join(folder, name) for folder, names in touched.folders.items() for name in names}
-        # A folder is no file: what is in it is found by looking, and told then.
-        files = {path for path in named if not os.path.isdir(path) or os.path.islink(path)}
-        if touched.everything and not self._known:
-            self._say("Changes may have been lost while the tree was first looked at")
-        self._owed.merge(touched)
-        self._told |= files
-        self._rest_until = now if touched.doubtful or len(self._told) > TOLD else now + REST
-        yield from sorted(files)
+    def heard(self) -> Iterable[bytes]:
+        """The files that events name, each once: as quickly as can be; what else is to be done is done later."""
+        return self._take(self.watcher.hear(clock.elapsed()))
 
     def found(self) -> Iterable[bytes]:
-        """One slice of comparing; at its end, the files that differ and that no hint has named."""
+        """The files that other hints name; at the end of a comparison those that differ and no hint has named."""
         now = clock.elapsed()
+        files = self._take(self.watcher.read(now))
+        if self._touched:
+            self._owe(now)
+        return [*files, *self._differing(now)]
+
+    def _take(self, touched: Touched) -> list[bytes]:
+        if not touched:
+            return []
+        # A folder is no file: what is in it is found by looking, and told then.
+        files = [
+            path
+            for folder, names in touched.folders.items()
+            for path in (join(folder, name) for name in names)
+            if not os.path.isdir(path) or os.path.islink(path)
+        ]
+        self._files += files
+        self._touched.merge(touched)
+        return files
+
+    def _differing(self, now: float) -> Iterable[bytes]:
+        """One slice of comparing, and at its end what it found."""
         if self._comparing is None:
             if not self._owed or now < self._rest_until:
                 return ()
@@ -112,6 +123,15 @@ class _Tree:
         self._records.snapshot.take()
         self._known = True
         return [path for path in differing if path not in self._telling]
+
+    def _owe(self, now: float) -> None:
+        touched, self._touched = self._touched, Touched()
+        if touched.everything and not self._known:
+            self._say("Changes may have been lost while the tree was first looked at")
+        self._owed.merge(touched)
+        self._told.update(self._files)
+        self._files.clear()
+        self._rest_until = now if touched.doubtful or len(self._told) > TOLD else now + REST
 
     def due(self) -> float:
         """When to look again even if no event comes."""

@@ -186,7 +186,7 @@ def test_watches_do_not_pile_up(tmp_path: Path) -> None:
         tree.hear()
     assert tree.watcher.condition.folders == 1
     assert tree.watcher._inotify is not None
-    assert len(tree.watcher._inotify.watches._folders) == 1
+    assert len(tree.watcher._inotify.watches.folders) == 1
     tree.close()
 
 

@@ -14,6 +14,7 @@ from training_watch.watching.condition import Condition, Gap
 from training_watch.watching.content import Content, Pace, content, stamp_of
 from training_watch.watching.git import busy
 from training_watch.watching.ignore import Ignore
+from training_watch.watching.paths import join
 from training_watch.watching.snapshot import Snapshot
 from training_watch.watching.touched import Touched
 from training_watch.watching.watcher import Watcher
@@ -31,5 +32,6 @@ __all__ = [
     "Watcher",
     "busy",
     "content",
+    "join",
     "stamp_of",
 ]

@@ -16,23 +16,20 @@ from training_watch.watching.watches import GONE
 
 
 class Above:
-    """The watches above the roots. `complete`: none was refused, so no change of a name goes unheard."""
+    """The watches above the roots: `folders` by their numbers.
+
+    `complete`: none was refused, so no change of a name goes unheard.
+    """
 
     def __init__(self, kernel: Kernel) -> None:
         self.complete = True
+        self.folders: dict[int, bytes] = {}
         self._kernel = kernel
         self._masks: dict[bytes, int] = {}
-        self._numbers: dict[int, bytes] = {}
-
-    def __contains__(self, wd: int) -> bool:
-        return wd in self._numbers
-
-    def numbers(self) -> set[int]:
-        return set(self._numbers)
 
     def forget(self, wd: int) -> None:
         """The kernel has removed a watch."""
-        self._numbers.pop(wd, None)
+        self.folders.pop(wd, None)
 
     def watch(
         self, roots: Iterable[bytes], waited: Collection[bytes], is_content: Callable[[int], bool]
@@ -42,15 +39,15 @@ class Above:
         `waited`: those that have no watch of their own. `is_content` tells what is to stay watched anyway.
         """
         wanted = _wanted(roots, waited)
-        for wd, folder in self._numbers.items():
+        for wd, folder in self.folders.items():
             # A mask can be widened, but not narrowed.
             if self._masks[folder] & ~wanted.get(folder, 0) and not is_content(wd):
                 self._kernel.remove(wd)
         self.complete = True
-        self._masks, self._numbers = wanted, {}
+        self._masks, self.folders = wanted, {}
         for folder, mask in wanted.items():
             try:
-                self._numbers[self._kernel.add(folder, mask)] = folder
+                self.folders[self._kernel.add(folder, mask)] = folder
             except OSError as error:
                 self.complete = self.complete and error.errno in GONE
 

@@ -141,14 +141,15 @@ class Inotify:
         heard = set[tuple[int, bytes]]()
         data = self._kernel.read()
         self._take_pace(at, len(data))
+        above, folders = self._above, self._watches.folders
         while data:
             for wd, mask, cookie, name in events(data):
                 if mask & (Q_OVERFLOW | UNMOUNT | IGNORED) or not name:
                     self._about_a_watch(wd, mask, at, touched)
                     continue
-                if wd in self._above:
+                if wd in above.folders:
                     self._look_at = at
-                folder = self._watches.folder(wd)
+                folder = folders.get(wd)
                 if folder is None:
                     continue  # from before its watch was removed, or of a folder above a root
                 if mask & ISDIR:
@@ -165,7 +166,7 @@ class Inotify:
         self._read_at = at
 
     def _about_a_watch(self, wd: int, mask: int, at: float, touched: Touched) -> None:
-        folder = self._watches.folder(wd)
+        folder = self._watches.folders.get(wd)
         if mask & Q_OVERFLOW:
             # inotify(7): events are lost from here on, and with them folders that should be watched.
             self.overflows += 1
@@ -175,7 +176,7 @@ class Inotify:
         elif mask & UNMOUNT:
             # An IN_IGNORED follows, and then silence, whatever becomes of the path.
             self._owe_rebuild(f"{shown(folder) if folder else 'a file system'} was unmounted", touched)
-        if wd in self._above:
+        if wd in self._above.folders:
             self._look_at = at
         if folder in self._roots and not mask & UNMOUNT:
             if mask & (DELETE_SELF | MOVE_SELF | IGNORED) and self._watches.number(folder) == wd:
@@ -275,8 +276,8 @@ class Inotify:
             if now != before:
                 touched.all(f"{shown(root)} {'is there' if now else 'is missing'}")
         waited = [root for root in self._roots if root not in self._watches]
-        self._above.watch(self._roots, waited, lambda wd: self._watches.folder(wd) is not None)
-        self._watches.kept = self._above.numbers()
+        self._above.watch(self._roots, waited, self._watches.folders.__contains__)
+        self._watches.kept = self._above.folders.keys()
         # One may have come while the folder was about to be watched where its name is waited for.
         came = any(found is None and _identity(root) is not None for root, found in self._roots.items())
         self._look_at = at if came else math.inf if self._above.complete else at + LOOK

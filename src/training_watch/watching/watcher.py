@@ -94,8 +94,7 @@ class Watcher:
 
     def read(self, at: float) -> Touched:
         """The hints since the last call; never blocks. Work that is due is done on the way."""
-        touched = Touched()
-        self._guarded(at, touched, lambda inotify: touched.merge(inotify.read(at)))
+        touched = self.hear(at)
         if self._mode != "poll" and self._notice.came():
             self._look_at_mounts(at, touched)
         if self._retry_at is not None and at >= self._retry_at:
@@ -109,10 +108,20 @@ class Watcher:
         if self._inotify is not None and self._rescan.comes(at):
             touched.all("the regular comparison")
             self._look_at_mounts(at, touched)
-            self._guarded(at, touched, lambda inotify: inotify.verify(touched))
+            self._guarded(at, touched, Inotify.verify)
         if touched.everything:
             self._see_roots()
         self._tell(at)
+        return touched
+
+    def hear(self, at: float) -> Touched:
+        """What the kernel has told since the last call, and nothing else: for who is in a hurry and calls `read` later."""
+        touched = Touched()
+        if self._inotify is not None:
+            try:
+                return self._inotify.read(at)
+            except OSError as error:
+                self._fall_back(at, error, touched)
         return touched
 
     def blind(self) -> tuple[bytes, ...]:
@@ -160,22 +169,24 @@ class Watcher:
             self._inotify.close()
             self._inotify = None
 
-    def _guarded(self, at: float, touched: Touched, act: Callable[[Inotify], None]) -> None:
-        """Do something with inotify; where that fails, all is polled from now on."""
-        if self._inotify is None:
-            return
-        try:
-            act(self._inotify)
-        except OSError as error:
-            self._disengage()
-            self._refused = refused_instance(error, self._roots)
-            self._polling = Polling(self._poll_interval, at)
-            touched.all("inotify failed")
+    def _guarded(self, at: float, touched: Touched, act: Callable[[Inotify, Touched], None]) -> None:
+        if self._inotify is not None:
+            try:
+                act(self._inotify, touched)
+            except OSError as error:
+                self._fall_back(at, error, touched)
+
+    def _fall_back(self, at: float, error: OSError, touched: Touched) -> None:
+        """Inotify is of no use: all is polled from now on."""
+        self._disengage()
+        self._refused = refused_instance(error, self._roots)
+        self._polling = Polling(self._poll_interval, at)
+        touched.all("inotify failed")
 
     def _retry(self, at: float, touched: Touched) -> None:
         self._retry_at = None
         if self._inotify is not None:
-            self._guarded(at, touched, lambda inotify: inotify.retry(touched))
+            self._guarded(at, touched, Inotify.retry)
         elif self._engage(at):
             touched.all("inotify works again")
 
@@ -184,7 +195,7 @@ class Watcher:
         if now != self._terrain:
             self._terrain = now
             touched.all("a file system was mounted or unmounted")
-            self._guarded(at, touched, lambda inotify: inotify.survey(now, touched))
+            self._guarded(at, touched, lambda inotify, touched: inotify.survey(now, touched))
 
     def _survey(self) -> Terrain:
         found = terrain(self._roots, lambda path: self._ignore.ignored(path, is_folder=True))

@@ -34,17 +34,17 @@ class Cause(StrEnum):
 class Watches:
     """The watches of one inotify instance, each on a folder.
 
-    `gaps` are the tops of what isn't watched. `kept`: numbers that somebody else needs too.
+    `folders` by their numbers; `gaps` are the tops of what isn't watched. `kept`: numbers that somebody else needs too.
     """
 
     def __init__(self, kernel: Kernel, roots: Collection[bytes], ignore: Ignore, terrain: Terrain) -> None:
         self.terrain = terrain
+        self.folders: dict[int, bytes] = {}
         self.gaps: dict[bytes, Cause] = {}
-        self.kept: set[int] = set()
+        self.kept: Collection[int] = ()
         self._kernel = kernel
         self._roots = roots
         self._ignore = ignore
-        self._folders: dict[int, bytes] = {}
         self._numbers: dict[bytes, int] = {}
         self._confirmed: set[int] | None = None
         self._new: list[bytes] = []
@@ -57,10 +57,6 @@ class Watches:
 
     def number(self, folder: bytes) -> int | None:
         return self._numbers.get(folder)
-
-    def folder(self, wd: int) -> bytes | None:
-        """The folder that a number is the watch of; None for one that was removed."""
-        return self._folders.get(wd)
 
     def recall(self, folder: bytes) -> bool:
         """Watch a folder that is known from before, without a look into it; whether that could be done."""
@@ -102,8 +98,8 @@ class Watches:
         self.gaps.clear()
         for root in roots:
             self.arm(root)
-        for wd in self._folders.keys() - self._confirmed:
-            folder = self._folders[wd]
+        for wd in self.folders.keys() - self._confirmed:
+            folder = self.folders[wd]
             if self._numbers.get(folder) == wd:
                 del self._numbers[folder]
             self._unwatch(wd)
@@ -120,7 +116,7 @@ class Watches:
 
     def forget(self, wd: int) -> None:
         """The kernel has removed a watch."""
-        folder = self._folders.pop(wd, None)
+        folder = self.folders.pop(wd, None)
         # It may be that of an older folder of this name, heard after the newer one was armed.
         if folder is not None and self._numbers.get(folder) == wd:
             del self._numbers[folder]
@@ -148,7 +144,7 @@ class Watches:
     def _remember(self, wd: int, folder: bytes) -> None:
         # The kernel has one watch for an inode, by whatever path: it may be known by an older one, and
         # this path by an older inode. Both are in the past.
-        known_as = self._folders.get(wd)
+        known_as = self.folders.get(wd)
         if known_as is None and self._confirmed is not None:
             self._new.append(folder)
         elif known_as is not None and known_as != folder:
@@ -156,7 +152,7 @@ class Watches:
         older = self._numbers.get(folder)
         if older is not None and older != wd:
             self._unwatch(older)
-        self._folders[wd] = folder
+        self.folders[wd] = folder
         self._numbers[folder] = wd
         if self._confirmed is not None:
             self._confirmed.add(wd)
@@ -179,6 +175,6 @@ class Watches:
         return found
 
     def _unwatch(self, wd: int) -> None:
-        self._folders.pop(wd, None)
+        self.folders.pop(wd, None)
         if wd not in self.kept:
             self._kernel.remove(wd)
