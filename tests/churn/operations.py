@@ -375,16 +375,23 @@ def root_away(world: World) -> Iterator[None]:
         raise FileExistsError(world.away)
     os.rename(world.root, world.away)
     yield
-    if world.rng.random() < 0.5:
-        world.root_back()
-        yield
-    elif world.rng.random() < 0.3:
+    if world.rng.random() < 0.3:
         os.mkdir(world.root)
         fill(os.path.join(world.root, b"another.md"), b"another root")
         yield
 
 
-@operation(6)
+@operation(2)
+def root_away_and_back(world: World) -> Iterator[None]:
+    if os.path.lexists(world.away):
+        raise FileExistsError(world.away)
+    os.rename(world.root, world.away)
+    yield
+    world.root_back()
+    yield
+
+
+@operation(15)
 def root_back(world: World) -> Iterator[None]:
     if not os.path.isdir(world.away):
         raise FileNotFoundError(world.away)
@@ -477,6 +484,28 @@ def reload_the_daemon(world: World) -> Iterator[None]:
     yield
 
 
+@operation(30)
+def during_a_training(world: World) -> Iterator[None]:
+    """What the dice would rarely do: something while a training reads."""
+    world.mode("slow")
+    world.daemon.thaw()
+    world.daemon.start()
+    fill(os.path.join(world.a_folder(), b"new.md"), b"%d" % world.rng.randrange(1000))
+    yield
+    with suppress(AssertionError):
+        eventually(lambda: _training(world), 3, "a training reads", every=0.02)
+    yield
+    yield from world.rng.choice(CHANGES)(world)
+
+
+# Half of them are of no effect in the end, which is all the harder to see.
+CHANGES: tuple[Act, ...] = (
+    *(change_and_back,) * 4, *(make_and_delete,) * 2, *(move_folder_out_and_back,) * 2, *(root_away_and_back,) * 2,
+    write, rewrite_with_its_old_time, touch, rename, exchange, delete, move_folder, move_folder_twice,
+    move_folder_out, remove_folder_and_make_it_again,
+)  # fmt: skip
+
+
 @operation(1)
 def kill_the_supervisor(world: World) -> Iterator[None]:
     _kill_process_of_run(world)
@@ -487,6 +516,14 @@ def kill_the_supervisor(world: World) -> Iterator[None]:
 def forget_the_cooldown(world: World) -> Iterator[None]:
     world.daemon.marker.unlink(missing_ok=True)
     yield
+
+
+def _training(world: World) -> bool:
+    try:
+        last = (world.place / "trainings").read_text(encoding="ascii").splitlines()[-1]
+    except (FileNotFoundError, IndexError):
+        return False
+    return bool(json.loads(last)["what"] == "began")
 
 
 def _kill_process_of_run(world: World) -> None:

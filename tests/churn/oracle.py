@@ -26,11 +26,18 @@ MEETING = 5.0
 
 
 class Hole(Flag):
-    """What the program is known to get wrong, against law 1. Delete one here when it is mended."""
+    """What the program is known to get wrong, most of it against law 1. Delete one here when it is mended."""
 
     NONE = 0
     # A folder or file that the training can't read: when it can, what is in it isn't owed.
     UNREADABLE = auto()
+    # A root that is away for a part of a run: the run may have read nothing, and nothing is owed.
+    ABSENT = auto()
+    # A folder moved out and back, or a file that came and went, while a run was active, where no comparison
+    # was made in between: the files' own stamps don't tell.
+    TRACELESS = auto()
+    # A run of the process launcher whose end is looked for at the wrong instant is seen to end a minute later.
+    LATE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,8 @@ class Laws:
         found = set()
         for deed in timeline.between(training.began, training.ended):
             within = training.began <= deed.began and deed.ended <= training.ended
-            if within and deed.altering and not self._unsure(deed):
+            overlooked = Hole.ABSENT in self.holes and deed.before.present != deed.after.present
+            if within and deed.altering and not self._unsure(deed) and not overlooked:
                 found |= {
                     path for path in deed.altered() if not self._traceless(path, deed, truth, last, timeline)
                 }
@@ -80,7 +88,7 @@ class Laws:
         first = timeline.between(last.began, deed.began)[0].before
         if first.stamps.get(path) != truth.stamps.get(path):
             return False
-        if self.deaf or not deed.hearing:
+        if self.deaf or not deed.hearing or Hole.TRACELESS in self.holes:
             return True
         if path in first.files or path in truth.files:
             return False
