@@ -52,7 +52,8 @@ def operation(weight: int, traits: Trait = Trait.NONE) -> Callable[[Act], Act]:
 
 def fill(path: bytes, text: bytes) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as file:
+    # Not waiting: a FIFO of this name has no reader.
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK, 0o644), "wb") as file:
         file.write(text)
 
 
