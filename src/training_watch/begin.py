@@ -19,11 +19,11 @@ def begin(job: Job, invocation: str, now: Callable[[], Moment], say: Callable[[s
     """
     began = now()
     with opened_records(job, say) as records:
-        records.compare_all(began, running=False)
+        compared = records.compare_all(began, running=False)
         if records.runs.open() is not None:  # one before it ended unrecorded, and may have succeeded
             records.snapshot.doubt()
         pending = records.snapshot.pending()
-        records.snapshot.begin()
+        records.snapshot.begin(compared.closed)
         records.runs.begin(invocation, began, pending.content if pending else "")
     ring(places.bell())
     return pending.count if pending else 0

@@ -12,6 +12,7 @@ done a bit at a time, and everything else is a deadline.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Generator
 from contextlib import suppress
 
@@ -45,7 +46,7 @@ from training_watch.marker import MarkerError, read_marker
 from training_watch.records import Records
 from training_watch.timespan import spoken
 from training_watch.trigger import Held, trigger
-from training_watch.watching import Comparison, Touched, Watcher, busy
+from training_watch.watching import Comparison, Touched, Watcher, busy, join
 
 # A sign of life of the run is recorded this often: what a power cut can hide of a training's length.
 SIGN_OF_LIFE = 300.0
@@ -176,10 +177,23 @@ class Keeper:
         if not touched:
             return
         self._touched.merge(touched)
+        if self.state.running is not None:
+            self._stir(touched)
         if touched.folders:
             self._step(Changed(now.elapsed))
         if touched.doubtful:
             self._step(Doubted(now.elapsed))
+
+    def _stir(self, touched: Touched) -> None:
+        """Write down at once what a comparison may not find any more when the run is over."""
+        gone = [
+            path
+            for folder, names in touched.folders.items()
+            for path in (join(folder, name) for name in names)
+            if not os.path.lexists(path)
+        ]
+        if touched.moved or gone:
+            self._records.snapshot.stir(touched.moved, gone)
 
     def _observe(self, now: Moment) -> None:
         """Ask unit, marker and history how things stand."""
@@ -230,7 +244,9 @@ class Keeper:
         running = self.state.running
         if running is not None and (was.running is None or was.running.invocation != running.invocation):
             # The beginning run has compared the tree itself; what was hinted before is in its snapshot.
-            self._touched.forget_names()
+            if running.since is not None and running.since.boot_id == now.boot_id:
+                self._touched.forget_names(running.since.elapsed)
+            self._stir(self._touched)
             self._alive_at = now.elapsed + SIGN_OF_LIFE
             log.info("%s: training began", self.job.name)
         known = {run.id for run in was.history if run.outcome is not None}

@@ -12,7 +12,7 @@ from training_watch.config import Job
 from training_watch.database import DatabaseError, open_database, set_aside
 from training_watch.events import Moment
 from training_watch.runs import Runs
-from training_watch.watching import Ignore, Reader, Snapshot, Touched, content
+from training_watch.watching import Comparison, Ignore, Reader, Snapshot, Touched, content
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,17 @@ class Records:
     snapshot: Snapshot
     ignore: Ignore
 
-    def compare_all(self, moment: Moment, *, running: bool) -> None:
+    def compare_all(self, moment: Moment, *, running: bool) -> Comparison:
         """Compare the whole tree with the snapshot, to the end."""
-        everything = Touched(everything=True, cause="a run began or ended")
-        for _ in self.snapshot.compare(everything, moment, running=running):
-            pass
+        steps = self.snapshot.compare(
+            Touched(everything=True, cause="a run began or ended"), moment, running=running
+        )
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                found: Comparison = end.value
+                return found
 
 
 @contextmanager

@@ -33,6 +33,10 @@ class Manager:
     def count(self, datagram: str) -> int:
         return self._all().count(datagram)
 
+    @property
+    def last(self) -> str:
+        return self._all()[-1]
+
     def close(self) -> None:
         self._socket.close()
 
@@ -254,3 +258,24 @@ def test_watch_all_names_the_rule_that_ignores_a_file(home: Home) -> None:
     path, rule = line.split(b"\t")
     assert path == os.fsencode(home.path / "docs/page.md.swp")
     assert b"*.swp (built in)" in rule
+
+
+def test_a_folder_that_was_elsewhere_for_a_moment_while_a_training_ran_is_trained_again(
+    home: Home, manager: Manager
+) -> None:
+    (home.path / "docs/sub").mkdir()
+    home.edit("text", "sub/a.md")
+    home.configure(cooldown="0")
+    home.mode("while [ ! -e go ]; do sleep 0.05; done")
+    with daemon(home, manager):
+        until(lambda: "STATUS=training since " in manager, "it knows that a training runs")
+        (home.path / "docs/sub").rename(home.path / "out")
+        (home.path / "out").rename(home.path / "docs/sub")
+        until(
+            lambda: "waiting" in manager.last,
+            "it has heard",
+        )
+        (home.path / "go").touch()
+        until(lambda: home.runs() == 2, "it is trained again")
+        until(lambda: manager.last == "STATUS=nothing to train", "and then no more")
+    assert home.runs() == 2

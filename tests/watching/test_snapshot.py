@@ -396,3 +396,48 @@ def test_the_moment_of_the_last_news_is_remembered(tree: Tree) -> None:
     later = Moment("other boot", 1.5, datetime.now(UTC) + timedelta(days=1))
     tree.snapshot.notice(later)
     assert tree.snapshot.noticed() == later
+
+
+# ---- what a run may not have read -----------------------------------------------------------------
+
+
+def test_a_folder_that_was_elsewhere_for_a_moment_during_a_run_is_owed(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    tree.write("a.md")
+    tree.write("sub/deep/d.md")
+    tree.train()
+    tree.begin()
+    (tree.root / "sub").rename(tmp_path / "out")
+    (tmp_path / "out").rename(tree.root / "sub")
+    tree.snapshot.stir(tree.hear().moved)
+    tree.see_all(running=True)
+    tree.snapshot.succeed()
+    assert tree.pending() == {"sub/deep/d.md"}
+    tree.close()
+
+
+def test_a_root_that_was_elsewhere_for_a_moment_during_a_run_is_owed(tree: Tree) -> None:
+    tree.begin()
+    tree.root.rename(tree.root.with_name("away"))
+    tree.hear()
+    tree.see(running=True)
+    tree.root.with_name("away").rename(tree.root)
+    tree.see_all(running=True)
+    tree.snapshot.succeed()
+    assert tree.pending() == {"a.md", "b.md", "sub/c.md"}
+
+
+def test_names_that_moved_before_a_run_began_say_nothing_of_it() -> None:
+    touched = Touched()
+    touched.move(b"/docs/early", 10.0)
+    touched.move(b"/docs/late", 30.0)
+    touched.forget_names(20.0)
+    assert touched.moved == {b"/docs/late": 30.0}
+
+
+def test_very_many_folders_that_moved_are_all_of_them() -> None:
+    touched = Touched()
+    for number in range(2000):
+        touched.move(b"/docs/%d" % number, float(number))
+    assert len(touched.moved) <= 1001
+    assert b"/" in touched.moved

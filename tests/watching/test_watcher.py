@@ -270,3 +270,36 @@ def test_a_folder_that_becomes_readable_is_watched(mortal: Path) -> None:
     tree.see()
     assert tree.pending() == {"sub/deep/c.md"}
     tree.close()
+
+
+def test_a_folder_that_a_run_could_not_read_is_owed_when_it_can_be(mortal: Path) -> None:
+    tree = Tree(mortal)
+    tree.write("a.md")
+    tree.write("sub/deep/c.md")
+    tree.train()
+    (tree.root / "sub").chmod(0)
+    tree.write("a.md", "changed")
+    tree.see()
+    assert tree.pending() == {"a.md"}
+    tree.train()
+    assert tree.snapshot.pending() is None  # nothing that a run could read is owed
+    (tree.root / "sub").chmod(0o755)
+    tree.see()
+    assert tree.snapshot.pending() is not None
+    assert tree.pending() == {"sub/deep/c.md"}
+    tree.train()
+    tree.close()
+
+
+def test_a_folder_that_was_closed_for_a_moment_during_a_run_is_owed(mortal: Path) -> None:
+    tree = Tree(mortal)
+    tree.write("sub/deep/c.md")
+    tree.train()
+    tree.begin()
+    (tree.root / "sub").chmod(0)
+    moved = tree.hear().moved
+    (tree.root / "sub").chmod(0o755)
+    tree.snapshot.stir(moved | tree.hear().moved)
+    tree.snapshot.succeed()
+    assert tree.pending() == {"sub/deep/c.md"}
+    tree.close()

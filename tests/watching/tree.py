@@ -105,10 +105,10 @@ class Tree:
         return exhausted(self.snapshot.compare(everything(), self.moment(), running=running))
 
     def begin(self) -> None:
-        self.see_all()
+        closed = self.see_all().closed
         self.hear()
         self.touched = Touched()
-        self.snapshot.begin()
+        self.snapshot.begin(closed)
 
     def train(self) -> None:
         """A run that succeeds and during which nothing happens."""

@@ -42,12 +42,16 @@ Reader = Callable[[bytes, Pace], Generator[None, None, Content | None]]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`news`: paths whose content differs from what was known. `files`: how many there are, if all were walked."""
+    """`news`: paths whose content differs from what was known. `files`: how many there are, if all were walked.
+
+    `closed` are folders that may not be read: what was known of them is kept, as of those that are absent.
+    """
 
     news: int
     absent: tuple[bytes, ...]
     unreadable: int
     files: int | None
+    closed: tuple[bytes, ...] = ()
 
 
 class Walk:
@@ -75,6 +79,7 @@ class Walk:
         self._batch = Batch()
         self._alone = rows.version()
         self._absent = set(roots.absent())
+        self._closed: list[bytes] = []
         self._walked: set[bytes] = set()
         self._news = 0
         self._unreadable = 0
@@ -82,6 +87,8 @@ class Walk:
         self._files = 0
 
     def compare(self, touched: Touched) -> Generator[None, None, Comparison]:
+        if self._running:  # it read nothing there, or something else
+            self._batch.stirred += self._absent
         if touched.everything:
             yield from self._everything()
         for top in sorted(touched.trees):
@@ -94,6 +101,7 @@ class Walk:
             absent=tuple(place for place in self._roots.places if place in self._absent),
             unreadable=self._unreadable,
             files=self._files if touched.everything else None,
+            closed=tuple(self._closed),
         )
 
     def _everything(self) -> Steps:
@@ -222,9 +230,16 @@ class Walk:
                 raise
             if error.errno in GONE or error.errno == errno.ELOOP:
                 yield from self._gone_below(folder)
-            else:  # not ours to read: what was known of it is all that is known
-                self._unreadable += 1
+            else:
+                self._close(folder)
             return None
+
+    def _close(self, folder: bytes) -> None:
+        """Not ours to read: what was known of it is all that is known."""
+        self._unreadable += 1
+        self._closed.append(folder)
+        if self._running:
+            self._batch.stirred.append(folder)
 
     def _differing(
         self, folder: bytes, listing: Listing, folders: set[bytes], fingerprint: bytes, *, whole: bool
@@ -239,7 +254,8 @@ class Walk:
                 self._files += 1
                 yield from self._file(path, stamp, known.pop(path, None))
         unknown = {join(folder, name) for name in listing.unknown}
-        self._unreadable += len(unknown)
+        if unknown:
+            self._close(folder)
         for path in unknown:
             known.pop(path, None)
         yield from self._leftover(known)

@@ -182,6 +182,7 @@ class Inotify:
             if mask & (DELETE_SELF | MOVE_SELF | IGNORED) and self._watches.number(folder) == wd:
                 # A new folder may have the old one's inode number, so a comparison wouldn't tell.
                 self._roots[folder] = None
+                touched.move(folder, at)
                 touched.all(f"{shown(folder)} was removed or renamed")
             self._look_at = at
         if mask & IGNORED:
@@ -214,6 +215,7 @@ class Inotify:
                 return  # a touch
             self._watches.arm(path)
         touched.name(folder, name)
+        touched.move(path, at)
 
     def _let_go(self, at: float) -> None:
         """Folders have moved out of sight: their watches end."""
@@ -274,6 +276,7 @@ class Inotify:
                 self._watches.arm(root)
             self._roots[root] = now
             if now != before:
+                touched.move(root, at)
                 touched.all(f"{shown(root)} {'is there' if now else 'is missing'}")
         waited = [root for root in self._roots if root not in self._watches]
         self._above.watch(self._roots, waited, self._watches.folders.__contains__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -35,6 +35,8 @@ FLEETING = """
 INSERT INTO files(job, path, folder, stirred) VALUES (?, ?, ?, 1)
 ON CONFLICT(job, path) DO UPDATE SET stirred = 1 WHERE digest IS NULL
 """
+# What was in a folder meanwhile, nobody knows.
+STIR = "UPDATE files SET stirred = 1 WHERE job = ? AND path > ? AND path < ? AND NOT stirred"
 FORGET = "DELETE FROM files WHERE job = ? AND path = ?"
 DROP = "DELETE FROM folders WHERE job = ? AND path = ?"
 DROP_BELOW = "DELETE FROM folders WHERE job = ? AND path > ? AND path < ?"
@@ -60,19 +62,23 @@ class Folder(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """Rows to be written in one transaction. `dropped`: folders of which nothing is left, nor below them."""
+    """Rows to be written in one transaction.
+
+    `stirred`: folders in which, and below, anything may have been meanwhile. `dropped`: those of which nothing is left.
+    """
 
     puts: list[tuple[bytes, Content, bool]] = field(default_factory=list)
     gone: list[bytes] = field(default_factory=list)
     fleeting: list[bytes] = field(default_factory=list)
     forgotten: list[bytes] = field(default_factory=list)
+    stirred: list[bytes] = field(default_factory=list)
     dropped: list[bytes] = field(default_factory=list)
     folders: dict[bytes, tuple[bytes | None, int]] = field(default_factory=dict)
     news: int = 0
 
     def __len__(self) -> int:
         rows = len(self.puts) + len(self.gone) + len(self.fleeting) + len(self.forgotten)
-        return rows + len(self.dropped) + len(self.folders)
+        return rows + len(self.stirred) + len(self.dropped) + len(self.folders)
 
 
 class Rows:
@@ -184,6 +190,7 @@ class Rows:
             execute(GONE, ((job, path) for path in batch.gone))
             execute(FLEETING, ((job, path, split(path)[0]) for path in batch.fleeting))
             execute(FORGET, ((job, path) for path in batch.forgotten))
+            execute(STIR, ((job, *below(top)) for top in batch.stirred))
             execute(DROP, ((job, path) for path in batch.dropped))
             execute(DROP_BELOW, ((job, *below(path)) for path in batch.dropped))
             execute(DISTRUST, ((job, path) for path in _folders_of(batch)))
@@ -198,6 +205,11 @@ class Rows:
             )
             if batch.news:
                 self.notice(moment)
+
+    def stir(self, folders: Iterable[bytes], gone: Iterable[bytes]) -> None:
+        with transaction(self._connection):
+            self._connection.executemany(STIR, ((self._job, *below(top)) for top in folders))
+            self._connection.executemany(FLEETING, ((self._job, path, split(path)[0]) for path in gone))
 
     def notice(self, moment: Moment) -> None:
         self._connection.execute(

@@ -12,7 +12,7 @@ A path that stirred during a run counts as read in a state that nobody knows: it
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from datetime import datetime
 from hashlib import blake2b
 
@@ -21,7 +21,8 @@ from training_watch.events import Moment, Pending
 from training_watch.watching.compare import Comparison, Reader, Walk
 from training_watch.watching.content import content
 from training_watch.watching.ignore import Ignore
-from training_watch.watching.paths import below
+from training_watch.watching.listing import is_closed
+from training_watch.watching.paths import below, split
 from training_watch.watching.roots import Roots
 from training_watch.watching.rows import Rows
 from training_watch.watching.touched import Touched
@@ -39,7 +40,7 @@ BEGIN = """
 UPDATE files SET attempted = CASE digest WHEN x'00' THEN x'' ELSE digest END, stirred = 0
 WHERE job = ? AND (stirred OR attempted IS NOT digest)
 """
-# A run reads nothing of a root that is absent; if it succeeds, nothing there is trained any more.
+# A run reads nothing of what is absent or closed; if it succeeds, nothing there is trained any more.
 BEGIN_ABSENT = "UPDATE files SET attempted = NULL, stirred = 0 WHERE job = ? AND path > ? AND path < ?"
 SUCCEED = """
 UPDATE files SET trained = CASE WHEN stirred THEN x'' ELSE attempted END, own = stirred
@@ -96,9 +97,10 @@ class Snapshot:
         return self._rows.folders()
 
     def pending(self) -> Pending | None:
-        """What differs from what was trained, as of the last comparison; absent roots left out."""
+        """What differs from what was trained, as of the last comparison; what is absent or closed left out."""
         found = self._connection.execute(PENDING, (self._job,))
         absent: frozenset[bytes] | None = None
+        closed: dict[bytes, bool] = {}
         count, own, sample = 0, True, list[bytes]()
         hasher = blake2b(digest_size=20)
         for path, digest, is_own in found:
@@ -106,6 +108,11 @@ class Snapshot:
                 absent = self._roots.absent()
             root = self._roots.of(path)
             if root is None or root in absent:
+                continue
+            folder = split(path)[0]
+            if folder not in closed:
+                closed[folder] = is_closed(folder)
+            if closed[folder]:
                 continue
             count += 1
             own = own and bool(is_own)
@@ -127,9 +134,16 @@ class Snapshot:
             self._connection.execute(TAKE_GONE, (self._job,))
             self._connection.execute(TAKE, (self._job,))
 
-    def begin(self) -> None:
-        """A run begins and will read what the last comparison saw; the caller has just compared everything."""
-        absent = self._roots.absent()
+    def stir(self, folders: Iterable[bytes], gone: Iterable[bytes] = ()) -> None:
+        """While a run is active these folders came, went or changed their names, and these files came and went."""
+        self._rows.stir(folders, gone)
+
+    def begin(self, closed: Iterable[bytes] = ()) -> None:
+        """A run begins and will read what the last comparison saw; the caller has just compared everything.
+
+        `closed` are the folders that may not be read.
+        """
+        absent = {*self._roots.absent(), *closed}
         with transaction(self._connection):
             self._connection.execute(BEGIN, (self._job,))
             for root in absent:

@@ -23,13 +23,15 @@ NOISY = 64
 class Touched:
     """Folders to look into, and there the names to look at; an empty set of names means all of them.
 
-    `trees` are to be walked to the bottom; `everything` says that the whole tree is, `cause` why.
+    `trees` are to be walked to the bottom; `everything` says that the whole tree is, `cause` why. `moved` are folders
+    that came, went or changed their names, and when: what was in them meanwhile, nobody knows.
     """
 
     everything: bool = False
     cause: str = ""
     folders: dict[bytes, set[bytes]] = field(default_factory=dict)
     trees: set[bytes] = field(default_factory=set)
+    moved: dict[bytes, float] = field(default_factory=dict)
     _kept: int = 0
     _dropped: int = 0
     _noise: dict[bytes, int] = field(default_factory=dict)
@@ -78,13 +80,19 @@ class Touched:
         self.trees.add(top)
         self._bound()
 
+    def move(self, top: bytes, at: float) -> None:
+        """A folder came, went, or changed its name or its permissions."""
+        self.moved[top] = at
+        self._bound_moved()
+
     def all(self, cause: str) -> None:
         """Hint at everything; the first cause stays."""
         if not self.everything:
             self.everything, self.cause = True, cause
 
-    def forget_names(self) -> None:
-        """Keep the folders: what was hinted at has been looked at, but something may have come since."""
+    def forget_names(self, before: float) -> None:
+        """Keep the folders: what was hinted at has been looked at then, but something may have come since."""
+        self.moved = {top: at for top, at in self.moved.items() if at >= before}
         for folder in self.folders:
             self._folder(folder)
 
@@ -93,6 +101,8 @@ class Touched:
         if other.everything:
             self.all(other.cause)
         self.trees |= other.trees
+        self.moved |= other.moved
+        self._bound_moved()
         for folder, names in other.folders.items():
             mine = self.folders.get(folder)
             if not names or mine == set():
@@ -126,6 +136,10 @@ class Touched:
             self.folders.clear()
             self.trees.clear()
             self.all("changes in very many folders")
+
+    def _bound_moved(self) -> None:
+        if len(self.moved) > TREES:
+            self.moved = {b"/": max(self.moved.values())}
 
     def _hear(self, path: bytes, times: int = 1) -> None:
         # Misra and Gries, "Finding repeated elements" (1982): few counters, and no frequent path is missed.
