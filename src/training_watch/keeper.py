@@ -12,7 +12,6 @@ done a bit at a time, and everything else is a deadline.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Generator
 from contextlib import suppress
 
@@ -46,7 +45,7 @@ from training_watch.marker import MarkerError, read_marker
 from training_watch.records import Records
 from training_watch.timespan import spoken
 from training_watch.trigger import Held, trigger
-from training_watch.watching import Comparison, Touched, Watcher, busy, join
+from training_watch.watching import Comparison, Touched, Watcher, busy, escaped
 
 # A sign of life of the run is recorded this often: what a power cut can hide of a training's length.
 SIGN_OF_LIFE = 300.0
@@ -178,22 +177,11 @@ class Keeper:
             return
         self._touched.merge(touched)
         if self.state.running is not None:
-            self._stir(touched)
+            self._records.snapshot.stir(touched)
         if touched.folders:
             self._step(Changed(now.elapsed))
         if touched.doubtful:
             self._step(Doubted(now.elapsed))
-
-    def _stir(self, touched: Touched) -> None:
-        """Write down at once what a comparison may not find any more when the run is over."""
-        gone = [
-            path
-            for folder, names in touched.folders.items()
-            for path in (join(folder, name) for name in names)
-            if not os.path.lexists(path)
-        ]
-        if touched.moved or gone:
-            self._records.snapshot.stir(touched.moved, gone)
 
     def _observe(self, now: Moment) -> None:
         """Ask unit, marker and history how things stand."""
@@ -229,6 +217,8 @@ class Keeper:
 
     def _is_ending(self, unit: UnitState) -> bool:
         """Its end is recorded, and the bell has rung for it, but the unit is not inactive yet."""
+        if unit.queued and not unit.invocation:  # a supervisor that begins or ends says no more of itself
+            return True
         return unit.active and any(
             run.invocation == unit.invocation and run.outcome for run in self.state.history
         )
@@ -246,7 +236,7 @@ class Keeper:
             # The beginning run has compared the tree itself; what was hinted before is in its snapshot.
             if running.since is not None and running.since.boot_id == now.boot_id:
                 self._touched.forget_names(running.since.elapsed)
-            self._stir(self._touched)
+            self._records.snapshot.stir(Touched(moved=self._touched.moved))
             self._alive_at = now.elapsed + SIGN_OF_LIFE
             log.info("%s: training began", self.job.name)
         known = {run.id for run in was.history if run.outcome is not None}
@@ -402,7 +392,7 @@ class Keeper:
     def _pattern(self, path: bytes) -> bytes:
         for root in self.job.roots:
             if path.startswith(root + b"/"):
-                return path[len(root) :]
+                return escaped(path[len(root) :])
         return path
 
     def _tell_end(self, run: Run) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from training_watch.watching import Ignore
+from training_watch.watching import Ignore, escaped
 
 ENVIRONMENT = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
 
@@ -209,3 +209,14 @@ def test_a_strange_rule_file_is_none(tmp_path: Path, kind: str) -> None:
         case _:
             path.write_text("\0\xff[[[\n")
     assert by_us(tmp_path, [b"a.md"]) == set()
+
+
+@pytest.mark.parametrize(
+    "name", [b"a*b", b"a?b", b"[ab]", b"a\\b", b"ends in a space ", b"#a", b"!a", b"plain.md"]
+)
+def test_an_escaped_path_means_just_itself(tmp_path: Path, name: bytes) -> None:
+    root = os.fsencode(tmp_path)
+    ignore = Ignore([root], [os.fsdecode(escaped(b"/" + name))], gitignore=False, editors=False)
+    assert ignore.ignored(root + b"/" + name, is_folder=False)
+    for other in (b"aXb", b"a", b"b", b"ends in a space", b"plainxmd"):
+        assert not ignore.ignored(root + b"/" + other, is_folder=False)

@@ -409,7 +409,7 @@ def test_a_folder_that_was_elsewhere_for_a_moment_during_a_run_is_owed(tmp_path:
     tree.begin()
     (tree.root / "sub").rename(tmp_path / "out")
     (tmp_path / "out").rename(tree.root / "sub")
-    tree.snapshot.stir(tree.hear().moved)
+    tree.snapshot.stir(tree.hear())
     tree.see_all(running=True)
     tree.snapshot.succeed()
     assert tree.pending() == {"sub/deep/d.md"}

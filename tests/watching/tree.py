@@ -97,7 +97,9 @@ class Tree:
 
     def see(self, *, running: bool = False) -> Comparison:
         """Compare where there were hints."""
-        self.hear()
+        heard = self.hear()
+        if running:
+            self.snapshot.stir(heard)
         touched, self.touched = self.touched, Touched()
         return exhausted(self.snapshot.compare(touched, self.moment(), running=running))
 

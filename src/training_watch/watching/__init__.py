@@ -13,7 +13,7 @@ from training_watch.watching.compare import Comparison, Reader
 from training_watch.watching.condition import Condition, Gap
 from training_watch.watching.content import Content, Pace, content, stamp_of
 from training_watch.watching.git import busy
-from training_watch.watching.ignore import Ignore
+from training_watch.watching.ignore import Ignore, escaped
 from training_watch.watching.paths import join
 from training_watch.watching.snapshot import Snapshot
 from training_watch.watching.touched import Touched
@@ -32,6 +32,7 @@ __all__ = [
     "Watcher",
     "busy",
     "content",
+    "escaped",
     "join",
     "stamp_of",
 ]

@@ -127,15 +127,12 @@ class Walk:
         for folder in sorted(touched.folders):
             if not self._is_walked(folder) and self._is_here(folder):
                 yield from self._folder(folder, touched.folders[folder])
-            elif self._running:  # walked, but a name that is gone again is found by no walk
-                yield from self._fleeting(folder, touched.folders[folder])
 
     def _folder(self, folder: bytes, names: set[bytes]) -> Steps:
         if folder not in self._roots.paths and self._ignore.ignored(folder, is_folder=True):
             yield from self._forget_below(folder)
         elif not _is_folder(folder) and folder not in self._roots.paths:
             yield from self._name(folder)
-            yield from self._fleeting(folder, names)
         elif names:
             for name in sorted(names):
                 yield from self._name(join(folder, name))
@@ -173,19 +170,8 @@ class Walk:
     def _vanished(self, path: bytes, row: Row | None) -> Steps:
         if row is not None and row.digest is not None:
             yield from self._gone(path)
-        elif any(True for _ in self._rows.known_below(path)):
+        else:
             yield from self._gone_below(path)
-        elif self._running and not self._ignore.ignored(path, is_folder=False):
-            self._batch.fleeting.append(path)
-
-    def _fleeting(self, folder: bytes, names: set[bytes]) -> Steps:
-        """Names that came and went while a run was active: it may have read them."""
-        for name in sorted(names) if self._running and self._is_here(folder) else ():
-            path = join(folder, name)
-            if not os.path.lexists(path) and not self._ignore.ignored(path, is_folder=False):
-                self._batch.fleeting.append(path)
-            if self._pace.spend(1):
-                yield
 
     def _racy(self, touched: Touched) -> Steps:
         """Look again at files whose stamp can't be trusted, unless their turn comes anyway."""

@@ -293,6 +293,12 @@ class Ignore:
         return replace(outer, files=own + outer.files) if own else outer
 
 
+def escaped(path: bytes) -> bytes:
+    """The pattern that means just this path (gitignore(5)); one with "/" in front."""
+    path = re.sub(rb"([\\*?\[])", rb"\\\1", path)
+    return path[:-1] + b"\\ " if path.endswith(b" ") else path
+
+
 def _read(folder: bytes, base: Base) -> tuple[Rules, ...]:
     return _rules_in(join(folder, RULES), base)
 

@@ -69,7 +69,6 @@ class Batch:
 
     puts: list[tuple[bytes, Content, bool]] = field(default_factory=list)
     gone: list[bytes] = field(default_factory=list)
-    fleeting: list[bytes] = field(default_factory=list)
     forgotten: list[bytes] = field(default_factory=list)
     stirred: list[bytes] = field(default_factory=list)
     dropped: list[bytes] = field(default_factory=list)
@@ -77,7 +76,7 @@ class Batch:
     news: int = 0
 
     def __len__(self) -> int:
-        rows = len(self.puts) + len(self.gone) + len(self.fleeting) + len(self.forgotten)
+        rows = len(self.puts) + len(self.gone) + len(self.forgotten)
         return rows + len(self.stirred) + len(self.dropped) + len(self.folders)
 
 
@@ -188,7 +187,6 @@ class Rows:
                 ((job, path, split(path)[0], *what.stamp, r, what.digest) for path, what, r in batch.puts),
             )
             execute(GONE, ((job, path) for path in batch.gone))
-            execute(FLEETING, ((job, path, split(path)[0]) for path in batch.fleeting))
             execute(FORGET, ((job, path) for path in batch.forgotten))
             execute(STIR, ((job, *below(top)) for top in batch.stirred))
             execute(DROP, ((job, path) for path in batch.dropped))

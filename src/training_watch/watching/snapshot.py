@@ -11,6 +11,7 @@ A path that stirred during a run counts as read in a state that nobody knows: it
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -22,7 +23,7 @@ from training_watch.watching.compare import Comparison, Reader, Walk
 from training_watch.watching.content import content
 from training_watch.watching.ignore import Ignore
 from training_watch.watching.listing import is_closed
-from training_watch.watching.paths import below, split
+from training_watch.watching.paths import below, join, split
 from training_watch.watching.roots import Roots
 from training_watch.watching.rows import Rows
 from training_watch.watching.touched import Touched
@@ -134,9 +135,16 @@ class Snapshot:
             self._connection.execute(TAKE_GONE, (self._job,))
             self._connection.execute(TAKE, (self._job,))
 
-    def stir(self, folders: Iterable[bytes], gone: Iterable[bytes] = ()) -> None:
-        """While a run is active these folders came, went or changed their names, and these files came and went."""
-        self._rows.stir(folders, gone)
+    def stir(self, touched: Touched) -> None:
+        """Write down at once, while a run is active, what no comparison may find when it is over.
+
+        That is what came and went again, and what was elsewhere for a moment: the run may have read it, or not.
+        """
+        named = (join(folder, name) for folder, names in touched.folders.items() for name in names)
+        gone = [path for path in named if path not in touched.moved and not os.path.lexists(path)]
+        gone = [path for path in gone if not self._ignore.ignored(path, is_folder=False)]
+        if touched.moved or gone:
+            self._rows.stir(touched.moved, gone)
 
     def begin(self, closed: Iterable[bytes] = ()) -> None:
         """A run begins and will read what the last comparison saw; the caller has just compared everything.
