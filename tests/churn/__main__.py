@@ -23,13 +23,12 @@ def main() -> int:
     parser.add_argument("--operations", type=int, help="the length of a sequence, as a replay needs it")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to go on")
     parser.add_argument("--episode", type=float, default=60.0, help="seconds of one seed's sequence")
-    parser.add_argument("--strict", action="store_true", help="overlook no known hole (oracle.py)")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     grounds = [given.ground] if given.ground else [each for each in GROUNDS if possible(each)]
     if given.here:
         prepare(given.ground)
-        return play(Plan(given.seed, given.ground, given.operations, given.seconds, given.strict))
+        return play(Plan(given.seed, given.ground, given.operations, given.seconds))
     until, number = time.monotonic() + given.seconds, 0
     while number == 0 or (time.monotonic() < until and given.operations is None):
         left = until - time.monotonic()
@@ -39,7 +38,6 @@ def main() -> int:
             grounds[number % len(grounds)],
             given.operations,
             min(left, given.episode),
-            given.strict,
         )
         number += 1
         try:
@@ -71,7 +69,7 @@ def play(plan: Plan) -> int:
             f"{error}\n\nseed {plan.seed} on {plan.ground} failed at operation {episode.done}; all is kept in {episode.place}"
         )
         say(
-            f"again, from tests/:  {sys.executable} -m churn --seed {plan.seed} --ground {plan.ground} --operations {episode.done}{' --strict' if plan.strict else ''}"
+            f"again, from tests/:  {sys.executable} -m churn --seed {plan.seed} --ground {plan.ground} --operations {episode.done}"
         )
         return 1
     finally:

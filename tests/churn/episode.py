@@ -14,7 +14,7 @@ from pathlib import Path
 from churn.daemon import Daemon
 from churn.facts import Deed, Run, Timeline, now, pending, runs
 from churn.operations import OPERATIONS, Operation, Trait, fill, mkdir_deep
-from churn.oracle import Hole, Laws
+from churn.oracle import Laws
 from churn.report import report
 from churn.truth import look
 from churn.world import NUDGE, World
@@ -22,7 +22,6 @@ from machine.waiting import eventually
 
 # A missed event may cost one rescan; the rest is a loaded machine.
 PATIENCE = 45.0
-LATER = 60.0
 COOLDOWNS = {"0": 0.0, "500ms": 0.5, "2s": 2.0}
 # How many operations lie between two rests: few, so that each is seen for itself, or many, so that they meet.
 STRETCHES = ([(1, 3), (8, 40)], [85, 15])
@@ -46,7 +45,6 @@ class Plan:
     ground: str
     operations: int | None
     seconds: float
-    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,6 @@ class Episode:
             self.world.root,
             COOLDOWNS[cooldown],
             deaf=plan.ground in ("limits", "mounts"),
-            holes=Hole.NONE if plan.strict else ~Hole.NONE,
         )
         self.timeline = Timeline()
         self.forgotten: list[float] = []
@@ -208,8 +205,7 @@ class Episode:
             return claim()
 
         try:
-            patience = PATIENCE + (LATER if Hole.LATE in self.laws.holes else 0)
-            eventually(asked, patience, "everything is trained", every=0.05)
+            eventually(asked, PATIENCE, "everything is trained", every=0.05)
         except AssertionError as error:
             owed = sorted(self._owed())
             raise Broken(self._report(f"{error}; {len(owed)} owed: {owed[:5]}")) from error

@@ -66,7 +66,6 @@ def outside(plan: Plan) -> int:
     words = [
         *standing(plan.ground), sys.executable, "-m", "churn", "--here", "--seed", str(plan.seed), "--ground", plan.ground,
         "--seconds", str(plan.seconds), *(["--operations", str(plan.operations)] if plan.operations is not None else []),
-        *(["--strict"] if plan.strict else []),
     ]  # fmt: skip
     if plan.ground == "limits" and os.geteuid() == 0:
         with short_queue():

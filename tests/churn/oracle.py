@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Flag, auto
 
 from churn.facts import Deed, Run, Timeline
 from churn.truth import Truth, ignored
@@ -25,29 +24,13 @@ ENDING = 3.0
 MEETING = 5.0
 
 
-class Hole(Flag):
-    """What the program is known to get wrong, most of it against law 1. Delete one here when it is mended."""
-
-    NONE = 0
-    # A folder or file that the training can't read: when it can, what is in it isn't owed.
-    UNREADABLE = auto()
-    # A root that is away for a part of a run: the run may have read nothing, and nothing is owed.
-    ABSENT = auto()
-    # A folder moved out and back, or a file that came and went, while a run was active, where no comparison
-    # was made in between: the files' own stamps don't tell.
-    TRACELESS = auto()
-    # A run of the process launcher whose end is looked for at the wrong instant is seen to end a minute later.
-    LATE = auto()
-
-
 @dataclass(frozen=True, slots=True)
 class Laws:
-    """`cooldown` in seconds; `deaf`: the daemon is known to miss events; `holes` are overlooked."""
+    """`cooldown` in seconds; `deaf`: the daemon is known to miss events."""
 
     root: bytes
     cooldown: float
     deaf: bool
-    holes: Hole
 
     # ---- at rest --------------------------------------------------------------------------------
 
@@ -61,8 +44,6 @@ class Laws:
         # A changed rule is no change: what is ignored now has no business here.
         gone -= ignored(self.root, iter(gone))
         differing = {path for path, digest in truth.files.items() if read.get(path) != digest}
-        if Hole.UNREADABLE in self.holes and last.training.obscure:
-            differing &= read.keys()
         return differing | gone | self.changed_while_read(truth, last, timeline)
 
     def changed_while_read(self, truth: Truth, last: Run, timeline: Timeline) -> set[bytes]:
@@ -72,8 +53,7 @@ class Laws:
         found = set()
         for deed in timeline.between(training.began, training.ended):
             within = training.began <= deed.began and deed.ended <= training.ended
-            overlooked = Hole.ABSENT in self.holes and deed.before.present != deed.after.present
-            if within and deed.altering and not self._unsure(deed) and not overlooked:
+            if within and deed.altering and not self._unsure(deed):
                 found |= {
                     path for path in deed.altered() if not self._traceless(path, deed, truth, last, timeline)
                 }
@@ -88,7 +68,7 @@ class Laws:
         first = timeline.between(last.began, deed.began)[0].before
         if first.stamps.get(path) != truth.stamps.get(path):
             return False
-        if self.deaf or not deed.hearing or Hole.TRACELESS in self.holes:
+        if self.deaf or not deed.hearing:
             return True
         if path in first.files or path in truth.files:
             return False

@@ -15,7 +15,7 @@ import pytest
 
 from churn.facts import Deed, Record, Run, Timeline, Training
 from churn.grounds import IMPOSSIBLE, QUEUE
-from churn.oracle import Hole, Laws
+from churn.oracle import Laws
 from churn.truth import Truth
 from needs import lacking
 
@@ -47,7 +47,7 @@ def test_the_length_of_the_kernel_s_queue_is_what_it_was() -> None:
 # ---- the oracle itself --------------------------------------------------------------------------
 
 A, B = Truth(True, {b"a": "1"}, {b"a": (1, 1, 1, 1)}), Truth(True, {b"a": "2"}, {b"a": (1, 2, 1, 2)})
-LAWS = Laws(b"/nowhere", cooldown=10.0, deaf=False, holes=Hole.NONE)
+LAWS = Laws(b"/nowhere", cooldown=10.0, deaf=False)
 
 
 def run(name: str, began: float, truth: Truth, *, outcome: str = "succeeded") -> Run:
