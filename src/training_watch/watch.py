@@ -70,8 +70,7 @@ class _Tree:
         )  # fmt: skip
         self.watcher.arm(clock.elapsed())
         self._owed = Touched(everything=True, cause="the beginning")
-        self._touched = Touched()
-        self._files = list[bytes]()
+        self._fresh = list[Touched]()
         self._told = set[bytes]()
         self._telling = set[bytes]()
         self._rest_until = 0.0
@@ -86,23 +85,21 @@ class _Tree:
         """The files that other hints name; at the end of a comparison those that differ and no hint has named."""
         now = clock.elapsed()
         files = self._take(self.watcher.read(now))
-        if self._touched:
+        if self._fresh:
             self._owe(now)
         return [*files, *self._differing(now)]
 
     def _take(self, touched: Touched) -> list[bytes]:
         if not touched:
             return []
+        self._fresh.append(touched)
         # A folder is no file: what is in it is found by looking, and told then.
-        files = [
+        return [
             path
             for folder, names in touched.folders.items()
             for path in (join(folder, name) for name in names)
-            if not os.path.isdir(path) or os.path.islink(path)
+            if path not in touched.moved
         ]
-        self._files += files
-        self._touched.merge(touched)
-        return files
 
     def _differing(self, now: float) -> Iterable[bytes]:
         """One slice of comparing, and at its end what it found."""
@@ -125,13 +122,16 @@ class _Tree:
         return [path for path in differing if path not in self._telling]
 
     def _owe(self, now: float) -> None:
-        touched, self._touched = self._touched, Touched()
-        if touched.everything and not self._known:
-            self._say("Changes may have been lost while the tree was first looked at")
-        self._owed.merge(touched)
-        self._told.update(self._files)
-        self._files.clear()
-        self._rest_until = now if touched.doubtful or len(self._told) > TOLD else now + REST
+        for touched in self._fresh:
+            if touched.everything and not self._known:
+                self._say("Changes may have been lost while the tree was first looked at")
+            self._owed.merge(touched)
+            self._told.update(
+                join(folder, name) for folder, names in touched.folders.items() for name in names
+            )
+        doubtful = any(touched.doubtful for touched in self._fresh)
+        self._fresh.clear()
+        self._rest_until = now if doubtful or len(self._told) > TOLD else now + REST
 
     def due(self) -> float:
         """When to look again even if no event comes."""
