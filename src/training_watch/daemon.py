@@ -23,6 +23,7 @@ from training_watch import __version__, clock, places
 from training_watch.bell import Bell
 from training_watch.config import Config, ConfigError, Job, read_config
 from training_watch.database import open_database, set_aside
+from training_watch.describe import folders
 from training_watch.files import lock, write_whole
 from training_watch.journal import log
 from training_watch.keeper import Keeper
@@ -164,8 +165,8 @@ class Daemon:
             keeper.arm()
             job, condition = keeper.job, keeper.watcher.condition
             log.info(
-                "%s: watching %s (%s, %d folders); quiet %s, cooldown %s",
-                job.name, ", ".join(map(str, job.paths)), condition.mode, condition.folders,
+                "%s: watching %s (%s, %s); quiet %s, cooldown %s",
+                job.name, ", ".join(map(str, job.paths)), condition.mode, folders(condition.folders),
                 spoken(job.settings.debounce), spoken(job.settings.cooldown),
             )  # fmt: skip
         self._bell = Bell([places.bell(), *(job.marker for job in config.jobs)])

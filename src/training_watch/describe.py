@@ -69,6 +69,10 @@ def files(count: int) -> str:
     return f"{count} file" if count == 1 else f"{count} files"
 
 
+def folders(count: int) -> str:
+    return f"{count} folder" if count == 1 else f"{count} folders"
+
+
 def unreadable(count: int) -> str:
     return "1 file or folder" if count == 1 else f"{count} files or folders"
 

@@ -16,7 +16,7 @@ from training_watch.check import Verdict, verdict
 from training_watch.config import Config, Job
 from training_watch.cooldown import since
 from training_watch.decide import Burst, State, order, step
-from training_watch.describe import next_start, sentence, unreadable
+from training_watch.describe import folders, next_start, sentence, unreadable
 from training_watch.events import Compared, Moment, Observed, Order, Run, Running, Wait
 from training_watch.files import Busy, lock, read_small
 from training_watch.journal import printable
@@ -153,7 +153,7 @@ def run_line(run: Run) -> str:
 def _job_lines(status: JobStatus) -> list[str]:
     job, state, watching = status.job, status.state, status.watching
     how = (
-        f"{watching['mode']}, {watching['folders']} folders"
+        f"{watching['mode']}, {folders(watching['folders'])}"
         if watching
         else "not watched: the daemon is not running"
     )
@@ -186,9 +186,9 @@ def _job_lines(status: JobStatus) -> list[str]:
 
 def _gap_lines(gap: dict[str, Any]) -> list[str]:
     """A part of the tree that the kernel doesn't tell of: why, which, and what would mend that."""
-    folders = gap.get("folders") or []
-    more = int(gap.get("count") or 0) - len(folders[:NAMED])
-    names = ", ".join(folders[:NAMED]) + (f" and {more} more" if more > 0 else "")
+    tops = gap.get("folders") or []
+    more = int(gap.get("count") or 0) - len(tops[:NAMED])
+    names = ", ".join(tops[:NAMED]) + (f" and {more} more" if more > 0 else "")
     how = "looked into now and then instead" if gap.get("polled") else "nothing can be seen there"
     lines = [f"  degraded  {gap.get('cause')}: {how}: {names}"]
     return [*lines, f"  mend      {gap['mend']}"] if gap.get("mend") else lines
