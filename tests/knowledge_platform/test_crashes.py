@@ -61,6 +61,11 @@ def test_a_second_training_is_turned_away_and_told_who_trains(trained: "Crystal"
     assert trained.train("--full")["result"] == "succeeded"
 
 
+def deaf_to_nothing() -> None:
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(crystal: "Crystal") -> subprocess.Popen[str]:
     """A training in the middle of its ingest: one that takes seconds, on documents that take the parser so long."""
     for number in range(20):
@@ -73,8 +78,9 @@ def start(crystal: "Crystal") -> subprocess.Popen[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell's background jobs ignore Ctrl-C, and so do their children: not this one, whoever runs the tests.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - there are no threads
+        # A shell's background jobs ignore Ctrl-C, what nohup runs a hang-up, and so do their children: not this one,
+        # whoever runs the tests.
+        preexec_fn=deaf_to_nothing,  # noqa: PLW1509 - there are no threads
     )
     assert child.stderr is not None
     for line in child.stderr:
