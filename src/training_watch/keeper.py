@@ -232,11 +232,12 @@ class Keeper:
     def _follow(self, was: State, unit: UnitState, now: Moment) -> None:
         """Say what became of runs, and notice a start of which no run came."""
         running = self.state.running
-        if running is not None and (was.running is None or was.running.invocation != running.invocation):
+        new = running is not None and (was.running is None or was.running.invocation != running.invocation)
+        if running is not None and running.since is not None and (new or was.running != running):
             # The beginning run has compared the tree itself; what was hinted before is in its snapshot.
-            if running.since is not None and running.since.boot_id == now.boot_id:
-                self._touched.forget_names(running.since.elapsed)
+            self._touched.forget_names(now.elapsed - since(running.since, now))
             self._records.snapshot.stir(Touched(moved=self._touched.moved))
+        if new:
             self._alive_at = now.elapsed + SIGN_OF_LIFE
             log.info("%s: training began", self.job.name)
         known = {run.id for run in was.history if run.outcome is not None}

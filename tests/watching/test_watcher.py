@@ -303,3 +303,17 @@ def test_a_folder_that_was_closed_for_a_moment_during_a_run_is_owed(mortal: Path
     tree.snapshot.succeed()
     assert tree.pending() == {"sub/deep/c.md"}
     tree.close()
+
+
+def test_watching_anew_is_no_move_of_anything(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    tree.write("sub/a.md")
+    tree.train()
+    tree.later(60)
+    tree.write(".gitignore", "*.log\n")
+    heard = tree.hear()
+    assert heard.everything
+    assert heard.moved == {}
+    tree.write("sub/a.md", "changed")
+    assert tree.hear().count == 1
+    tree.close()

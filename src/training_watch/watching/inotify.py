@@ -259,18 +259,17 @@ class Inotify:
         touched.all(self._stale)
         self._stale, self._rebuild_at, self._storm_since = "", math.inf, None
         self._rebuilt_at = at
-        self._roots = dict.fromkeys(self._roots)
-        self._look(at, touched)
+        self._look(at, touched, anew=True)
 
     # ---- roots -------------------------------------------------------------------------------
 
-    def _look(self, at: float, touched: Touched) -> None:
-        """See which roots came, went or were replaced, and watch what is there instead."""
+    def _look(self, at: float, touched: Touched, *, anew: bool = False) -> None:
+        """See which roots came, went or were replaced, and watch what is there instead; `anew`: nothing is watched."""
         for root in self._roots:  # an outer one before those inside
             before, now = self._roots[root], _identity(root)
-            if now is not None and now == before:
+            if now is not None and now == before and not anew:
                 continue
-            if before is not None:
+            if before is not None and not anew:
                 self._disarm([root], at)
             if now is not None and not (self._unverified and self._watches.recall(root)):
                 self._watches.arm(root)
