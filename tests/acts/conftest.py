@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -102,3 +103,41 @@ def home(tmp_path: Path) -> Iterator[Home]:
     home.configure()
     yield home
     (tmp_path / "go").touch()  # a training that still waits for it ends
+
+
+class Manager:
+    """Collects what the daemon tells its manager."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._socket.setblocking(False)
+        self.told: list[str] = []
+
+    def __contains__(self, datagram: str) -> bool:
+        return any(datagram in each for each in self._all())
+
+    def count(self, datagram: str) -> int:
+        return self._all().count(datagram)
+
+    @property
+    def last(self) -> str:
+        return self._all()[-1]
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _all(self) -> list[str]:
+        while True:
+            try:
+                self.told.append(self._socket.recv(4096).decode())
+            except BlockingIOError:
+                return self.told
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    manager = Manager(tmp_path / "notify")
+    yield manager
+    manager.close()

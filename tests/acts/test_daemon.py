@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,46 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from acts.conftest import PROGRAM, Home
+from acts.conftest import PROGRAM, Home, Manager
 from machine.waiting import eventually
-
-
-class Manager:
-    """Collects what the daemon tells its manager."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(path))
-        self._socket.setblocking(False)
-        self.told: list[str] = []
-
-    def __contains__(self, datagram: str) -> bool:
-        return any(datagram in each for each in self._all())
-
-    def count(self, datagram: str) -> int:
-        return self._all().count(datagram)
-
-    @property
-    def last(self) -> str:
-        return self._all()[-1]
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def _all(self) -> list[str]:
-        while True:
-            try:
-                self.told.append(self._socket.recv(4096).decode())
-            except BlockingIOError:
-                return self.told
-
-
-@pytest.fixture
-def manager(tmp_path: Path) -> Iterator[Manager]:
-    manager = Manager(tmp_path / "notify")
-    yield manager
-    manager.close()
 
 
 @contextmanager

@@ -9,22 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
-from acts.conftest import PROGRAM, Home
-from acts.test_daemon import Manager, until
+from acts.conftest import PROGRAM, Home, Manager
+from acts.test_daemon import until
 from machine.waiting import eventually
 from needs import lacking
 
 # Enough for the folder above docs and four more.
 WATCHES = 5
-
-
-@pytest.fixture
-def manager(tmp_path: Path) -> Iterator[Manager]:
-    manager = Manager(tmp_path / "notify")
-    yield manager
-    manager.close()
 
 
 @contextmanager

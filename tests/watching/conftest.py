@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from needs import lacking
 from watching.tree import Backend, Tree
 
 
@@ -23,3 +25,11 @@ def tree(tmp_path: Path, backend: Backend) -> Iterator[Tree]:
     tree.train()
     yield tree
     tree.close()
+
+
+@pytest.fixture(scope="module")
+def namespaces() -> None:
+    try:
+        subprocess.run(["unshare", "-Urm", "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        lacking("no user namespaces here")

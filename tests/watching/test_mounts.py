@@ -15,14 +15,6 @@ from watching.tree import Backend
 TESTS = Path(__file__).parent.parent
 
 
-@pytest.fixture(scope="module")
-def namespaces() -> None:
-    try:
-        subprocess.run(["unshare", "-Urm", "true"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        lacking("no user namespaces here")
-
-
 @pytest.mark.usefixtures("namespaces")
 @pytest.mark.parametrize("scene", SCENES)
 def test_with_mounts(tmp_path: Path, backend: Backend, scene: str) -> None:

@@ -21,14 +21,6 @@ TESTS = Path(__file__).parent.parent
 NOBODY = 65534
 
 
-@pytest.fixture(scope="module")
-def namespaces() -> None:
-    try:
-        subprocess.run(["unshare", "-Urm", "true"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        lacking("no user namespaces here")
-
-
 @pytest.mark.usefixtures("namespaces")
 @pytest.mark.parametrize(
     "scene",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
 
@@ -40,11 +39,6 @@ def ancestors(path: bytes) -> Iterable[bytes]:
     while path != b"/" and path:
         path = split(path)[0]
         yield path
-
-
-def normal(path: bytes) -> bytes:
-    """Absolute, without "." and ".."; links are left as they are."""
-    return os.path.abspath(path)
 
 
 def shown(path: bytes) -> str:
