@@ -12,6 +12,7 @@ from pathlib import Path
 
 from knowledge_platform import cli, phases  # noqa: F401 - loaded once, before the forks
 from knowledge_platform.ask import ask
+from knowledge_platform.commands import releasing, training  # noqa: F401
 from knowledge_platform.errors import ConfigError
 from knowledge_platform.releases import Store
 

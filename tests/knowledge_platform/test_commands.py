@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
+from knowledge_platform.cli import MODULES
 from knowledge_platform.cli import crystal as program
 from knowledge_platform.settings import docs_roots, store_folder
 from knowledge_platform.status import Status
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from knowledge_platform.conftest import Crystal
 
 DOCS = Path(__file__).parents[2] / "docs"
-COMMANDS = sorted(program.commands)
+COMMANDS = sorted(MODULES)
 
 
 def test_the_commands_are_these() -> None:
@@ -48,7 +49,9 @@ def test_wrong_usage_is_exit_2(crystal: "Crystal", words: list[str]) -> None:
 def test_the_manual_names_every_command_and_option(name: str) -> None:
     manual = (DOCS / "crystal.md").read_text()
     assert f"crystal {name}" in manual
-    for parameter in program.commands[name].params:
+    command = program.get_command(click.Context(program), name)
+    assert command is not None
+    for parameter in command.params:
         if isinstance(parameter, click.Option):
             assert any(option in manual for option in parameter.opts), parameter.opts
 
