@@ -63,7 +63,8 @@ def shown(answer: Answer, folder: Path) -> list[str]:
     words = words_of(answer.question)
     for passage in answer.passages:
         trail = " > ".join(part for part in (passage.crumbs, passage.heading) if part)
-        lines += ["", f"{_place(passage, folder)}  {printable(trail)}".rstrip()]
+        stale = f" (stale: {printable(passage.stale)})" if passage.stale is not None else ""
+        lines += ["", f"{_place(passage, folder)}{stale}  {printable(trail)}".rstrip()]
         lines += [f"    {line}" for line in _snippet(passage, words)]
     return [*lines[1:], "", f"answer {answer.answer_id}"]
 

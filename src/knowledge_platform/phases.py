@@ -11,13 +11,21 @@ import json
 import os
 import signal
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from knowledge_platform.clock import Clock
 from knowledge_platform.deployment import publish, record_run, run_id
+from knowledge_platform.documents import (
+    Difference,
+    Earlier,
+    Skipped,
+    Survey,
+    difference,
+    refuse_mass_deletion,
+)
 from knowledge_platform.errors import CrystalError, exit_code, one_line, result_of
 from knowledge_platform.evaluation import Report, evaluate
 from knowledge_platform.feedback import FeedbackLogger
@@ -29,16 +37,9 @@ from knowledge_platform.search import opened
 from knowledge_platform.settings import ENCODER_ID, KEEP_RELEASES, Settings, config_hash
 from knowledge_platform.text import printable
 from knowledge_platform.training import train_index
-from knowledge_platform.validation import (
-    Difference,
-    Skipped,
-    Survey,
-    difference,
-    refuse_mass_deletion,
-    survey,
-)
+from knowledge_platform.validation import survey
 
-SHOWN = 10  # skipped files named one by one; the rest is counted, and all are in the manifest
+SHOWN = 10  # files that can't be used, named one by one; the rest is counted, and all are in the manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Outcome:
     chunks: int
     changes: Difference
     skipped: tuple[Skipped, ...]
+    stale: list[dict[str, object]]
     report: Report | None
     seconds: float
     phases: dict[str, float]
@@ -67,8 +69,8 @@ class _Base:
     alike: bool
 
     @property
-    def database(self) -> Path | None:
-        return self.release.folder / "chunks.sqlite" if self.alike else None
+    def database(self) -> Path:
+        return self.release.folder / "chunks.sqlite"
 
 
 def train(settings: Settings, *, progress: Progress, clock: Clock) -> Outcome:
@@ -113,23 +115,16 @@ def _phases(settings: Settings, store: Store, release_id: str, progress: Progres
     progress.end(f"{printable(str(store.folder))}, {free // 2**20} MiB free")
 
     progress.begin("validation")
-    surveyed = survey(settings.roots, progress)
-    changes = difference(surveyed.documents, base.manifest if base else None)
+    alike = base is not None and base.alike and not settings.full
+    earlier = Earlier.of(base.manifest if base else None, alike=alike)
+    surveyed = survey(settings.roots, earlier, progress)
+    changes = difference(surveyed.documents, earlier)
     feedback = sum(1 for _ in FeedbackLogger(store.folder).iter())
-    progress.end(
-        f"{len(surveyed.documents)} files, {changes}"
-        + (f", {len(surveyed.skipped)} skipped" if surveyed.skipped else "")
-    )
-    _tell_skipped(surveyed.skipped, progress)
-    _refuse_losses(surveyed, base, settings)
+    progress.end(f"{surveyed}, {changes}")
+    _tell(surveyed.notes(), progress)
+    _refuse_losses(surveyed, earlier, settings)
 
-    if (
-        base
-        and base.alike
-        and not changes
-        and not settings.full
-        and base.manifest["feedback_events"] == feedback
-    ):
+    if base and alike and not changes and base.manifest["feedback_events"] == feedback:
         return Outcome(
             result="up-to-date",
             release=base.release.id,
@@ -139,6 +134,7 @@ def _phases(settings: Settings, store: Store, release_id: str, progress: Progres
             chunks=base.manifest["chunks"],
             changes=changes,
             skipped=surveyed.skipped,
+            stale=surveyed.stale_json(),
             report=None,
             seconds=round(clock.elapsed() - began, 3),
             phases=progress.seconds,
@@ -147,10 +143,11 @@ def _phases(settings: Settings, store: Store, release_id: str, progress: Progres
     with staging_folder(store, release_id) as staging:
         with contextlib.closing(_database(staging / "chunks.sqlite")) as database:
             progress.begin("ingest")
-            earlier = base.database if base and not settings.full else None
-            ingested = ingest(database, surveyed, settings.roots, earlier, progress)
-            _refuse_losses(ingested.survey, base, settings)
-            _tell_skipped(ingested.survey.skipped[len(surveyed.skipped) :], progress)
+            source = base.database if base else None
+            ingested = ingest(database, surveyed, settings.roots, earlier, progress, base=source, alike=alike)
+            told = set(surveyed.notes())
+            _tell([note for note in ingested.survey.notes() if note not in told], progress)
+            _refuse_losses(ingested.survey, earlier, settings)
             progress.end(f"{ingested.chunks} chunks, {ingested.copied_files} files as in the release before")
 
             progress.begin("training")
@@ -176,6 +173,7 @@ def _phases(settings: Settings, store: Store, release_id: str, progress: Progres
             "chunks": ingested.chunks,
             "documents": ingested.survey.documents_json(),
             "skipped": ingested.survey.skipped_json(),
+            "uncut": dict(ingested.survey.uncut),
             "files": {name: digest(staging / name) for name in ("chunks.sqlite", "report.json")},
         }
         _write_json(staging / "manifest.json", manifest)
@@ -197,6 +195,7 @@ def _phases(settings: Settings, store: Store, release_id: str, progress: Progres
         chunks=ingested.chunks,
         changes=changes,
         skipped=ingested.survey.skipped,
+        stale=ingested.survey.stale_json(),
         report=report,
         seconds=round(clock.elapsed() - began, 3),
         phases=progress.seconds,
@@ -237,17 +236,17 @@ def _write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def _refuse_losses(surveyed: Survey, base: _Base | None, settings: Settings) -> None:
+def _refuse_losses(surveyed: Survey, earlier: Earlier, settings: Settings) -> None:
     """Asked again after ingest: a mount may go between two phases."""
     if not settings.allow_mass_delete:
-        refuse_mass_deletion(difference(surveyed.documents, base.manifest if base else None))
+        refuse_mass_deletion(difference(surveyed.documents, earlier))
 
 
-def _tell_skipped(skipped: tuple[Skipped, ...], progress: Progress) -> None:
-    for one in skipped[:SHOWN]:
-        progress.note(f"skipped {printable(one.path)}: {one.reason}")
-    if len(skipped) > SHOWN:
-        progress.note(f"skipped {len(skipped) - SHOWN} more: see skipped in the release's manifest.json")
+def _tell(notes: Sequence[str], progress: Progress) -> None:
+    for note in notes[:SHOWN]:
+        progress.note(note)
+    if len(notes) > SHOWN:
+        progress.note(f"and {len(notes) - SHOWN} more: see skipped and stale in the release's manifest.json")
 
 
 @contextlib.contextmanager

@@ -31,7 +31,10 @@ STOP_WORDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Lines `start` to `end` of `root`/`path`. `score` is BM25, higher is better, comparable within one answer only."""
+    """Lines `start` to `end` of `root`/`path`. `score` is BM25, higher is better, comparable within one answer only.
+
+    `stale`: the file can't be used at present, for this reason; the lines are those of its last good content.
+    """
 
     root: str
     path: str
@@ -42,6 +45,7 @@ class Passage:
     crumbs: str
     text: str
     score: float
+    stale: str | None = None
 
 
 def address(path: Path) -> str:
@@ -95,7 +99,16 @@ def search(database: sqlite3.Connection, question: str, count: int, *, floor: fl
     )
     if max(covered.values(), default=0.0) < floor:
         return []
-    return [_passage(database, row, score) for row, score in found]
+    stale = "files.stale" if has_stale(database) else "NULL"
+    return [_passage(database, row, score, stale) for row, score in found]
+
+
+def has_stale(database: sqlite3.Connection, name: str = "main") -> bool:
+    """Whether its table `files` says which are stale; that of the first releases doesn't."""
+    (columns,) = database.execute(
+        "SELECT count(*) FROM pragma_table_info('files', ?) WHERE name = 'stale'", (name,)
+    ).fetchone()
+    return bool(columns)
 
 
 def _coverage(database: sqlite3.Connection, words: Sequence[str], rows: Sequence[int]) -> dict[int, float]:
@@ -118,9 +131,9 @@ def _coverage(database: sqlite3.Connection, words: Sequence[str], rows: Sequence
     return {row: part / weight for row, part in covered.items()}
 
 
-def _passage(database: sqlite3.Connection, row: int, score: float) -> Passage:
-    root, path, start, end, anchor, heading, crumbs, text = database.execute(
-        'SELECT roots.path, files.path, start, "end", anchor, heading, crumbs, text FROM chunks '
+def _passage(database: sqlite3.Connection, row: int, score: float, stale_column: str) -> Passage:
+    root, path, start, end, anchor, heading, crumbs, text, stale = database.execute(
+        f'SELECT roots.path, files.path, start, "end", anchor, heading, crumbs, text, {stale_column} FROM chunks '  # noqa: S608
         "JOIN files ON files.id = chunks.file JOIN roots ON roots.id = files.root WHERE chunks.id = ?",
         (row,),
     ).fetchone()
@@ -134,4 +147,5 @@ def _passage(database: sqlite3.Connection, row: int, score: float) -> Passage:
         crumbs=crumbs,
         text=text,
         score=round(score, 4),
+        stale=stale,
     )

@@ -139,7 +139,12 @@ def test_changes_are_counted_by_kind_and_removed_text_is_gone(trained: "Crystal"
     (trained.docs / "ops/logs.md").rename(trained.docs / "logbook.md")
     (trained.docs / "install.md").write_text("# Install\n\nDifferent now.\n")
     outcome = trained.train()
-    assert outcome["changes"] == {"added": 1, "changed": 1, "removed": 0, "moved": 1, "known": 2}
+    assert {kind: count for kind, count in outcome["changes"].items() if count} == {
+        "added": 1,
+        "changed": 1,
+        "moved": 1,
+        "known": 2,
+    }
     assert trained.ask("journal rotates")[0]["path"] == "logbook.md"
     assert trained.ask("frobnicator") == []
     (trained.docs / "more.md").unlink()
@@ -165,15 +170,16 @@ def test_files_that_vanish_in_numbers_stop_the_training_until_it_is_allowed(trai
     assert trained.train("--allow-mass-delete")["changes"]["removed"] == 1
 
 
-def test_files_that_became_unusable_in_numbers_count_as_vanished(trained: "Crystal") -> None:
+def test_files_that_became_unusable_in_numbers_have_not_vanished(trained: "Crystal") -> None:
     trained.write("ops/logs.md", b"\xff\xff")
-    trained.run("train", code=3)
+    assert trained.train()["changes"]["removed"] == 0
 
 
 def test_a_docs_folder_that_moved_is_no_mass_deletion(trained: "Crystal") -> None:
     trained.docs.rename(trained.docs.with_name("handbook"))
     trained.docs = trained.docs.with_name("handbook")
-    assert trained.train()["changes"] == {"added": 0, "changed": 0, "removed": 0, "moved": 2, "known": 2}
+    changes = trained.train()["changes"]
+    assert {kind: count for kind, count in changes.items() if count} == {"moved": 2, "known": 2}
 
 
 @pytest.mark.parametrize("make", [Path.exists, Path.mkdir, Path.touch])

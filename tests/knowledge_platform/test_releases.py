@@ -38,6 +38,7 @@ def test_a_release_holds_what_it_was_made_from_and_the_digest_of_every_file(trai
         "path": "install.md",
         "sha256": digest(trained.docs / "install.md"),
         "size": (trained.docs / "install.md").stat().st_size,
+        "stale": None,
     }
     assert (manifest["schema"], manifest["parent"], manifest["encoder_id"]) == (1, None, None)
     trained.train("--full")
