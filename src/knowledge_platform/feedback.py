@@ -3,20 +3,22 @@
     feedback/events.jsonl    one JSON object a line, each with its schema and its own id
 
 Standard library only, and little of it: other programs import this to log verdicts, in environments where nothing else is installed.
-A line that a crash tore is passed over by readers and closed off by the next writer.
+Its lines survive what lines.py says. The schema is raised when a field changes its meaning; a field that is added doesn't raise it.
 """
 
-import fcntl
-import json
 import os
+import pwd
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from knowledge_platform.clock import Clock, system_clock
-from knowledge_platform.settings import store_folder
+from knowledge_platform.durable import sync_folder
+from knowledge_platform.lines import append, records
+from knowledge_platform.settings import QUERY_LIMIT, store_folder
 
 SCHEMA = 1
 
@@ -25,7 +27,11 @@ Verdict = Literal["good", "bad"]
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """One verdict: `section` (path#anchor) was a good or bad answer to `query`; `correct` names the section that would have been right."""
+    """One verdict: `section` (path#anchor) was a good or bad answer to `query`; `correct` names the section that would have been right.
+
+    `heading` (the headings that lead there, joined by " > ") and `digest` are what the section looked like then: by them it is found
+    again when it moves. Events that were logged without them, or before they existed, have None.
+    """
 
     schema: int
     id: str
@@ -35,6 +41,11 @@ class Feedback:
     verdict: Verdict
     answer_id: str | None = None
     correct: str | None = None
+    user: str | None = None
+    heading: str | None = None
+    digest: str | None = None
+    correct_heading: str | None = None
+    correct_digest: str | None = None
 
 
 class FeedbackLogger:
@@ -52,11 +63,16 @@ class FeedbackLogger:
         verdict: Verdict,
         answer_id: str | None = None,
         correct: str | None = None,
+        user: str | None = None,
+        heading: str | None = None,
+        digest: str | None = None,
+        correct_heading: str | None = None,
+        correct_digest: str | None = None,
     ) -> Feedback:
-        """Appends one verdict; when this returns, it is on the disk.
+        """Appends one verdict; when this returns, it is on the disk. Without `user` it is the login name's.
 
         Raises:
-            ValueError: the verdict is neither "good" nor "bad", or query or section is empty.
+            ValueError: the verdict is neither "good" nor "bad", query or section is empty, or a text is longer than QUERY_LIMIT.
             OSError: the log can't be written.
         """
         if verdict not in ("good", "bad"):
@@ -72,24 +88,29 @@ class FeedbackLogger:
             verdict=verdict,
             answer_id=answer_id,
             correct=correct,
+            user=login_name() if user is None else user,
+            heading=heading,
+            digest=digest,
+            correct_heading=correct_heading,
+            correct_digest=correct_digest,
         )
-        self._append(json.dumps(asdict(event)).encode() + b"\n")
+        record = asdict(event)
+        for name, value in record.items():
+            if isinstance(value, str) and len(value) > QUERY_LIMIT:
+                raise ValueError(f"the {name} has {len(value)} characters, {QUERY_LIMIT} are the most")
+        self._make_folder()
+        append(self.path, record, durable=True)
         return event
 
     def iter(self) -> Iterator[Feedback]:
-        """Every whole event, oldest first; torn lines and those of a later schema are passed over."""
-        try:
-            file = self.path.open("rb")
-        except FileNotFoundError:
-            return
-        with file:
-            for line in file:
-                event = _parsed(line)
-                if event is not None:
-                    yield event
+        """Every whole event, oldest first; torn lines, what makes no sense, and events of a later schema are passed over."""
+        for record in records(self.path):
+            event = _parsed(record)
+            if event is not None:
+                yield event
 
     def pairs(self) -> Iterator[tuple[str, str]]:
-        """(query, section that answers it), for training; the last word on a query and section counts."""
+        """(query, section that answers it); the last word on a query and section counts. What training makes of it: verdicts.py."""
         accepted: dict[tuple[str, str], bool] = {}
         for event in self.iter():
             accepted[event.query, event.section] = event.verdict == "good"
@@ -97,25 +118,36 @@ class FeedbackLogger:
                 accepted[event.query, event.correct] = True
         return (pair for pair, good in accepted.items() if good)
 
-    def _append(self, line: bytes) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            # The lock is for the look at the last byte; the single write alone would be whole (O_APPEND, open(2)).
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            size = os.fstat(descriptor).st_size
-            if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                line = b"\n" + line
-            if os.write(descriptor, line) != len(line):
-                raise OSError(f"{self.path}: the disk took only a part of the line")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    def _make_folder(self) -> None:
+        folder = self.path.parent
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            sync_folder(folder.parent)
 
 
-def _parsed(line: bytes) -> Feedback | None:
+def login_name() -> str:
+    """Who runs this, as the system knows it: the environment could name anybody."""
     try:
-        fields = json.loads(line)
-        return Feedback(**fields) if fields["schema"] == SCHEMA else None
-    except (ValueError, TypeError, KeyError):
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+_FIELDS = tuple(field.name for field in fields(Feedback))
+_OWED = ("id", "at", "query", "section")
+
+
+def _parsed(record: dict[str, Any]) -> Feedback | None:
+    if record.get("schema") != SCHEMA or record.get("verdict") not in ("good", "bad"):
         return None
+    known: dict[str, Any] = {name: record.get(name) for name in _FIELDS}
+    texts = [known[name] for name in _FIELDS if name != "schema"]
+    if not all(isinstance(known[name], str) for name in _OWED) or not all(
+        isinstance(text, str | None) for text in texts
+    ):
+        return None
+    try:
+        aware = datetime.fromisoformat(record["at"]).tzinfo is not None
+    except ValueError:
+        return None
+    return Feedback(**known) if aware else None

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from knowledge_platform.errors import ConfigError
@@ -33,6 +34,16 @@ TOP = 10  # a known item counts as found when it is among this many passages
 # The share of a question that its best passage must cover, else there is no good match. On FastAPI's docs 0.3 keeps 97 % of 120 real
 # questions and refuses 60 % of 30 that are about something else; 0.4 would be 87 % and 83 %. A wrong "nothing" is the worse mistake.
 FLOOR = 0.3
+
+QUERY_LIMIT = 4096  # characters of a question that can be taught; more is a pasted page, and its log would grow by pages
+# A user's verdicts that count at one time, the newest kept: a program that logs each click under one name, or one zealous person, must
+# not drown the others. Arbitrary: 200 are more than anybody types in the year and a half in which a verdict counts.
+VERDICTS_EACH = 200
+VERDICT_HALF_LIFE = timedelta(days=180)  # a verdict weighs half after it: documents change; arbitrary
+VERDICT_FLOOR = 0.1  # weighs less: forgotten, so after 598 days; arbitrary
+ANSWERS_LIMIT = (
+    1024 * 1024
+)  # bytes, about 1,500 answers; then the file is set aside, in place of the one before; arbitrary
 
 CHUNKER_VERSION = (
     1  # raise it when the same file would be cut differently: then nothing is copied from older releases

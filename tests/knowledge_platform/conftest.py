@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from knowledge_platform.progress import Lines, Progress
 from knowledge_platform.releases import Release, Store
 from knowledge_platform.settings import Settings
 from knowledge_platform.status import StatusFile
+from needs import lacking
 
 INSTALL = """# Install
 
@@ -89,6 +91,19 @@ class Crystal:
 
     def current(self) -> Release:
         return self.store.answering()
+
+    def on_tmpfs(self, size: str, script: str) -> subprocess.CompletedProcess[str]:
+        """Runs the script with the store on a disk of that size, in a mount namespace of its own; skips where that isn't allowed."""
+        unshare = shutil.which("unshare")
+        probe = ["unshare", "-rm", "sh", "-c", f"mount -t tmpfs none {self.folder.parent}"]
+        if unshare is None or subprocess.run(probe, capture_output=True, check=False).returncode:
+            lacking("needs unshare -rm and a tmpfs of its own")
+        self.folder.mkdir(exist_ok=True)
+        mount = f'mount -t tmpfs -o size={size} none "$CRYSTAL_STORE"; crystal() {{ "{sys.executable}" -m knowledge_platform "$@"; }}'
+        return subprocess.run(
+            ["unshare", "-rm", "bash", "-c", f"{mount}\n{script}"],
+            env=self.environment(), text=True, capture_output=True, check=False, timeout=120,
+        )  # fmt: skip
 
     def write(self, path: str, text: str | bytes) -> Path:
         file = self.docs / path

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-from needs import lacking
 
 if TYPE_CHECKING:
     from knowledge_platform.conftest import Crystal
@@ -134,27 +131,12 @@ def test_a_file_that_may_not_grow_further_is_one_line_and_changes_nothing(traine
     assert trained.ask("journal rotates")
 
 
-def on_tmpfs(crystal: "Crystal", size: str, script: str) -> subprocess.CompletedProcess[str]:
-    """Runs the script with the store on a disk of that size, in a mount namespace of its own; skips where that isn't allowed."""
-    unshare = shutil.which("unshare")
-    probe = ["unshare", "-rm", "sh", "-c", f"mount -t tmpfs none {crystal.folder.parent}"]
-    if unshare is None or subprocess.run(probe, capture_output=True, check=False).returncode:
-        lacking("needs unshare -rm and a tmpfs of its own")
-    crystal.folder.mkdir(exist_ok=True)
-    mount = f'mount -t tmpfs -o size={size} none "$CRYSTAL_STORE"; crystal() {{ "{sys.executable}" -m knowledge_platform "$@"; }}'
-    return subprocess.run(
-        ["unshare", "-rm", "bash", "-c", f"{mount}\n{script}"],
-        env=crystal.environment(), text=True, capture_output=True, check=False, timeout=120,
-    )  # fmt: skip
-
-
 def test_a_disk_that_fills_up_during_the_training_is_one_line_and_changes_nothing(crystal: "Crystal") -> None:
     big = crystal.docs.parent / "big.md"
     big.write_text(
         "# Big\n\n```\n" + "".join(f"some line number {n} of a log file\n" for n in range(300_000)) + "```\n"
     )
-    done = on_tmpfs(
-        crystal,
+    done = crystal.on_tmpfs(
         "18m",
         'crystal train && mv big.md docs/ 2>/dev/null || mv "$CRYSTAL_DOCS/../big.md" "$CRYSTAL_DOCS/"; crystal train; echo "exit $?"; '
         'ls "$CRYSTAL_STORE/releases" -A | wc -l; crystal ask "journal rotates"',
@@ -168,6 +150,6 @@ def test_a_disk_that_fills_up_during_the_training_is_one_line_and_changes_nothin
 
 
 def test_too_small_a_disk_is_seen_before_anything_is_done(crystal: "Crystal") -> None:
-    done = on_tmpfs(crystal, "1m", 'crystal train; echo "exit $?"')
+    done = crystal.on_tmpfs("1m", 'crystal train; echo "exit $?"')
     assert done.stdout == "exit 1\n"
     assert "not enough disk space" in done.stderr
