@@ -95,6 +95,12 @@ def docs_roots(given: Iterable[Path], environ: Mapping[str, str]) -> tuple[Path,
     return tuple(root for real, root in kept.items() if not any(other in real.parents for other in kept))
 
 
+def encoder_path(environ: Mapping[str, str]) -> Path | None:
+    """Where CRYSTAL_ENCODER_PATH says that the encoder's file is; None where it says nothing."""
+    own = environ.get("CRYSTAL_ENCODER_PATH")
+    return Path(own).expanduser().absolute() if own else None
+
+
 def config_hash() -> str:
     """Names the processing itself: a release made with another one is rebuilt even when no document changed."""
     processing = [CHUNKER_VERSION, CHUNK_SIZE, FENCE_LIMIT, WEIGHTS, TOKENIZER, ENCODER_ID]
