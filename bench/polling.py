@@ -48,7 +48,8 @@ def scan(ground: Ground) -> Section:
             calm(ours.process, quiet=QUIET, within=120)
             look(ours.process, DAEMON)
         if shutil.which("find"):
-            cpu[FIND].append(finished(["find", str(tree.root), "-printf", r"%p %s %T@ %C@ %i\n"], env))
+            found = finished(["find", str(tree.root), "-printf", r"%p %s %T@ %C@ %i\n"], env)
+            cpu[FIND].append(found.cpu)
         words = [sys.executable, "-I", str(PROGRAMS / "scan.py"), str(tree.root)]
         took = subprocess.run(words, env=env, capture_output=True, check=True).stdout
         cpu[SCANDIR].append(float(took))

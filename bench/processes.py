@@ -6,6 +6,7 @@ import os
 import re
 import select
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,6 +15,9 @@ from pathlib import Path
 
 # After a process has gone, the kernel still frees its watches. Arbitrary, seen to be enough for 10,000.
 CALM = 0.3
+# Seconds between two looks at a process, and from how much CPU within one it is busy: looking each 50 ms costs watchfiles less.
+LOOK = 0.05
+BUSY = 0.001
 
 
 class Late(Exception):
@@ -88,14 +92,35 @@ def started(
         time.sleep(CALM)
 
 
-def finished(argv: Sequence[str], env: Mapping[str, str]) -> float:
-    """Run a command to its end; the seconds of CPU that it took. Raises CalledProcessError."""
-    with subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as child:
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise subprocess.CalledProcessError(child.returncode, argv)
-    return usage.ru_utime + usage.ru_stime
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a command took: seconds by the clock and of CPU, and MiB of the most memory it had, seen each LOOK."""
+
+    seconds: float
+    cpu: float
+    peak: float
+
+
+def finished(argv: Sequence[str], env: Mapping[str, str], *, stdout: int = subprocess.DEVNULL) -> Ended:
+    """Run a command to its end. Raises RuntimeError, with its last words, where it fails."""
+    peak = 0.0
+    with tempfile.TemporaryFile() as errors:
+        began = time.perf_counter()
+        with subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=errors) as child:
+            with os.fdopen(os.pidfd_open(child.pid)) as end:
+                poller = select.poll()
+                poller.register(end, select.POLLIN)
+                # Not ru_maxrss: that is never less than what this process had when it forked (exec_mmap in fs/exec.c).
+                while not poller.poll(LOOK * 1000):
+                    peak = max(peak, Process(child.pid, began).peak())
+            seconds = time.perf_counter() - began
+            _, status, usage = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            errors.seek(0)
+            words = errors.read()[-1000:].decode("utf-8", "replace")
+            raise RuntimeError(f"{' '.join(argv)} ended with {child.returncode}: {words}")
+    return Ended(seconds, usage.ru_utime + usage.ru_stime, peak)
 
 
 class Pipe:
@@ -150,11 +175,6 @@ class Told:
     def close(self) -> None:
         os.close(self.writing)
         self._path.unlink()
-
-
-# From how much CPU within a look a process is busy: looking each 50 ms costs watchfiles less.
-BUSY = 0.001
-LOOK = 0.05
 
 
 def calm(

@@ -9,12 +9,15 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
-Unit = Literal["s", "ms", "MiB", "count"]
+Unit = Literal["s", "ms", "MiB", "count", "share", "gain"]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing measured: who → what each repetition gave. `ours` is compared with those in `against`."""
+    """One thing measured: who → what each repetition gave. `ours` is compared with those in `against`.
+
+    A `gain` is of shares, and no repetitions but its lower bound, its mean and its upper bound.
+    """
 
     what: str
     unit: Unit
@@ -56,7 +59,7 @@ def table(section: Section) -> list[str]:
     who = list(dict.fromkeys(name for line in section.lines for name in line.values))
     rows = [["", *who, "ratio", "target"]]
     for line in section.lines:
-        cells = [_shown(line.median(name), line.unit) for name in who]
+        cells = [_shown(line.values.get(name, ()), line.unit) for name in who]
         rows.append([line.what, *cells, _ratios(line), line.target])
     widths = [max(3, *(len(row[column]) for row in rows)) for column in range(len(rows[0]))]
     rule = ["-" * width for width in widths]
@@ -78,12 +81,15 @@ def chapter(section: Section, circumstances: Circumstances) -> str:
 
 
 def merged(page: str, opening: str, chapters: Mapping[str, str], order: Iterable[str]) -> str:
-    """The page with new chapters in place of those of the same title; others are kept. `order` is of titles."""
+    """The page with new chapters in place of those of the same title; others are kept.
+
+    `order` is of titles; those that it doesn't name stand last.
+    """
     old = {
         match[1]: match[0].strip() + "\n" for match in re.finditer(r"^## (.+)\n(?:(?!## ).*\n?)*", page, re.M)
     }
     all_chapters = {**old, **chapters}
-    titles = [title for title in order if title in all_chapters]
+    titles = [title for title in dict.fromkeys([*order, *all_chapters]) if title in all_chapters]
     return "\n".join([opening, *(all_chapters[title] for title in titles)])
 
 
@@ -103,14 +109,19 @@ def _ratios(line: Line) -> str:
     return ", ".join(found)
 
 
-def _shown(value: float | None, unit: Unit) -> str:
-    if value is None:
+def _shown(values: Sequence[float], unit: Unit) -> str:
+    if not values:
         return ""
+    value = median(values)
     match unit:
         case "count":
             return f"{value:,.0f}"
         case "MiB":
             return f"{value:.1f} MiB"
+        case "share":
+            return f"{value:.3f}"
+        case "gain":
+            return f"{value:+.3f} [{min(values):+.3f}, {max(values):+.3f}]"
         case "s" | "ms":
             digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
             return f"{value:,.{digits}f} {unit}"

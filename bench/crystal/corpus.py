@@ -1,0 +1,85 @@
+"""Documents and what is asked of them: the project's own, or a folder with docs/ and questions.txt in it.
+
+questions.txt has one need a line, `GOLD|GOLD… ;; first phrasing ;; second phrasing`, a GOLD as in bench.metrics.
+unanswerable.txt has one question a line that the documents don't answer, `far ;; …` from another field or `near ;; …`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.metrics import matches
+from knowledge_platform.chunks import chunks_of
+
+BENCH = Path(__file__).parent.parent
+
+
+class CorpusError(Exception):
+    """A folder isn't a corpus, or its questions aren't about its documents; the message says what to mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What somebody wants to know: any of the golds answers it, and the phrasings share no words that carry it."""
+
+    golds: tuple[str, ...]
+    phrasings: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """`unanswerable` is by its distance: `far`, `near`. The project's own has no name."""
+
+    name: str
+    docs: Path
+    needs: tuple[Need, ...]
+    unanswerable: dict[str, tuple[str, ...]]
+
+    def titled(self, title: str) -> str:
+        """A chapter's title: those of another corpus stand beside those of our own."""
+        return f"{title}, {self.name}" if self.name else title
+
+
+def corpus_at(folder: Path | None = None) -> Corpus:
+    """The corpus in a folder, or the project's own.
+
+    Without questions of its own that can't be answered it gets our `far` ones: no manual of software answers these.
+
+    Raises:
+        OSError: questions.txt is missing.
+        CorpusError: a line isn't as described above.
+    """
+    docs = (folder or BENCH.parent) / "docs"
+    needs = tuple(map(_need, _lines((folder or BENCH) / "questions.txt")))
+    own = (folder or BENCH) / "unanswerable.txt"
+    asked: dict[str, tuple[str, ...]] = {}
+    for line in _lines(own if own.exists() else BENCH / "unanswerable.txt"):
+        match line.split(" ;; "):
+            case ["far" | "near" as distance, question]:
+                asked[distance] = (*asked.get(distance, ()), question)
+            case _:
+                raise CorpusError(f"not `far ;; …` or `near ;; …`: {line}")
+    if not own.exists():
+        asked = {"far": asked["far"]}
+    return Corpus(folder.resolve().name if folder else "", docs, needs, asked)
+
+
+def section_of(docs: Path, gold: str) -> str:
+    """The first section that a gold means, as `file.md#anchor`. Raises OSError, or CorpusError where there is none."""
+    file = gold.partition("#")[0]
+    for chunk in chunks_of((docs / file).read_text(encoding="utf-8")):
+        if matches(gold, (file, chunk.anchor)):
+            return f"{file}#{chunk.anchor}"
+    raise CorpusError(f"questions.txt asks for {gold}, but {docs / file} has no such section")
+
+
+def _need(line: str) -> Need:
+    match line.split(" ;; "):
+        case [golds, first, second]:
+            return Need(tuple(golds.split("|")), (first, second))
+    raise CorpusError(f"not `GOLD|GOLD… ;; first phrasing ;; second phrasing`: {line}")
+
+
+def _lines(path: Path) -> list[str]:
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
