@@ -13,6 +13,7 @@ from bench.ground import Ground, Scale
 from bench.metrics import Section
 from bench.ours import MODULE
 from bench.peers import Peers
+from bench.processes import finished
 from bench.report import Line, table
 from bench.report import Section as Chapter
 
@@ -79,6 +80,13 @@ def test_a_line_that_is_no_need_is_named(tmp_path: Path) -> None:
     (tmp_path / "questions.txt").write_text("logs.md ;; only one phrasing\n")
     with pytest.raises(CorpusError, match="only one phrasing"):
         corpus_at(tmp_path)
+
+
+def test_a_command_that_fails_is_no_figure_but_its_last_words() -> None:
+    with pytest.raises(RuntimeError, match="ended with 3: no model"):
+        finished(
+            [sys.executable, "-I", "-c", "import sys; print('no model', file=sys.stderr); sys.exit(3)"], {}
+        )
 
 
 class Fixed:
