@@ -1,31 +1,26 @@
 """Markdown text -> chunks: passages under one heading, each with the exact lines that it came from.
 
-Block structure comes from markdown-it-py with its `inline` rule disabled: block tokens carry `.map`, their line range, and inline
-parsing would double the time for nothing (5.4 against 2.4 MB/s). PURE: text in, values out.
+PURE: text in, values out.
 
-    front matter      skipped
-    # Install         a section starts at each heading that is in no list or quote ...
-    text, lists       ... and ends before the next; longer than CHUNK_SIZE it is cut
-    ```code```            between blocks, else between list items, else between lines, in a fence only if the fence itself is too long
+front matter      skipped
+# Install         a section starts at each heading that is in no list or quote ...
+text, lists       ... and ends before the next; longer than CHUNK_SIZE it is cut
+```code```            between blocks, else between list items, else between lines, in a fence only if the fence itself is too long
 """
 
-import functools
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from knowledge_platform.headings import Heading, headings_of, own_lines
+from knowledge_platform.markdown import blocks_of
 from knowledge_platform.settings import CHUNK_SIZE, FENCE_LIMIT
 
 _IN_LINES = 50  # cost of a cut between two lines of one block; any nesting depth is cheaper
 _IN_FENCE = 100  # cost of a cut inside code
 _VERBATIM = frozenset({"fence", "code_block", "html_block"})
-_YAML_KEY = re.compile(r"""\s*(#|["'\w][^:]*:(\s|$)|$)""")
-# A heading's own id as Python-Markdown, kramdown, Pandoc and Docusaurus write it: `## Title {#id}`.
-_OWN_ID = re.compile(r"\s*\{:?\s*#(?P<id>[\w.:-]+)[^{}]*\}\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,43 +35,17 @@ class Chunk:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Heading:
-    line: int
-    body: int
-    level: int
-    title: str
-    anchor: str
-    nested: bool
-
-
-def lines_of(text: str) -> list[str]:
-    """The file's lines as editors and grep count them: ended by LF or CR LF, and by CR only where there is no LF at all."""
-    text = text.removeprefix("\ufeff")
-    if "\r" in text:
-        # markdown-it takes a lone CR for a line end; among LF lines it is none for grep, so it must not count.
-        text = text.replace("\r\n", "\n").replace("\r", " ") if "\n" in text else text.replace("\r", "\n")
-    lines = text.split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    return lines
-
-
 def chunks_of(text: str) -> list[Chunk]:
     """The whole text as chunks, in order. Only blank lines and front matter are in none."""
-    lines = lines_of(text)
-    skipped = _front_matter(lines)
-    markdown = _parser()
-    environment: dict[str, object] = {}
-    tokens = markdown.parse("\n".join([""] * skipped + lines[skipped:]), environment)
-    costs, fences = _cuts(tokens, len(lines))
-    headings = list(_headings(markdown, tokens, environment))
-    tops = [heading for heading in headings if not heading.nested]
-    preamble = _Heading(line=skipped, body=skipped, level=0, title="", anchor="", nested=False)
-    end = _Heading(line=len(lines), body=len(lines), level=0, title="", anchor="", nested=False)
+    blocks = blocks_of(text)
+    lines = blocks.lines
+    costs, fences = _cuts(blocks.tokens, len(lines))
+    tops = [heading for heading in headings_of(blocks) if not heading.nested]
+    preamble = Heading(line=blocks.skipped, body=blocks.skipped, level=0, title="", anchor="", nested=False)
+    end = Heading(line=len(lines), body=len(lines), level=0, title="", anchor="", nested=False)
     sizes = [0, *accumulate(len(line) + 1 for line in lines)]
     found: list[Chunk] = []
-    above: list[_Heading] = []
+    above: list[Heading] = []
     for section, following in pairwise([preamble, *tops, end]):
         above = [heading for heading in above if heading.level < section.level]
         crumbs = " > ".join(heading.title for heading in above if heading.title)
@@ -90,68 +59,13 @@ def chunks_of(text: str) -> list[Chunk]:
     return found
 
 
-@functools.cache
-def _parser() -> MarkdownIt:
-    return MarkdownIt("commonmark").enable("table").disable("inline")
-
-
-def _front_matter(lines: Sequence[str]) -> int:
-    """How many lines at the top are YAML or TOML front matter. A thematic break followed by prose is none."""
-    if not lines or lines[0].rstrip() not in ("---", "+++"):
-        return 0
-    fence = lines[0].rstrip()
-    for number, line in enumerate(lines[1:], start=1):
-        if line.rstrip() == fence or (fence == "---" and line.rstrip() == "..."):
-            first = next((inner for inner in lines[1:number] if inner.strip()), "")
-            return number + 1 if fence == "+++" or _YAML_KEY.match(first) else 0
-    return 0
-
-
-def _headings(
-    markdown: MarkdownIt, tokens: Sequence[Token], environment: dict[str, object]
-) -> Iterator[_Heading]:
-    taken: dict[str, int] = {}
-    for opening, content in pairwise(tokens):
-        if opening.type != "heading_open" or opening.map is None:
-            continue
-        source = content.content
-        own = _OWN_ID.search(source)
-        plain = _plain(markdown, source[: own.start()] if own else source, environment)
-        anchor = own["id"] if own else _unique(_slug(plain), taken)
-        yield _Heading(
-            line=opening.map[0],
-            body=opening.map[1],
-            level=int(opening.tag[1:]),
-            title=" ".join(plain.split()),
-            anchor=anchor,
-            nested=opening.level > 0,
-        )
-
-
-def _plain(markdown: MarkdownIt, source: str, environment: dict[str, object]) -> str:
-    """A heading's text without its markup: what a reader sees, and what GitHub makes the anchor from."""
-    tokens: list[Token] = []
-    markdown.inline.parse(source, markdown, environment, tokens)
-    visible = {"text", "text_special", "code_inline"}
-    return "".join(
-        token.content if token.type in visible else " " if token.type in ("softbreak", "hardbreak") else ""
-        for token in tokens
-    )
-
-
-def _slug(plain: str) -> str:
-    """GitHub's anchor: lower case, punctuation and symbols removed, each space a hyphen (html-pipeline, toc_filter.rb)."""
-    return re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
-
-
-def _unique(slug: str, taken: dict[str, int]) -> str:
-    """The second `usage` is `usage-1`; one that is taken is counted past (github-slugger does the same)."""
-    anchor = slug
-    while anchor in taken:
-        taken[slug] += 1
-        anchor = f"{slug}-{taken[slug]}"
-    taken[anchor] = 0
-    return anchor
+def body_of(chunk: Chunk) -> str:
+    """The chunk's text without its section's own heading, which stands at the beginning of a section's first chunk."""
+    lines = chunk.text.split("\n")
+    body = lines[own_lines(lines, chunk.heading) :]
+    while body and not body[0].strip():
+        body.pop(0)
+    return "\n".join(body)
 
 
 def _cuts(tokens: Sequence[Token], length: int) -> tuple[list[int], dict[int, int]]:

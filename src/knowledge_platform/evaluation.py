@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 
-from knowledge_platform.chunks import lines_of
 from knowledge_platform.errors import RefusedError
+from knowledge_platform.markdown import lines_of
 from knowledge_platform.progress import Progress
 from knowledge_platform.search import search, words_of
 from knowledge_platform.settings import GATE_CHUNKS, GATE_QUERIES, TOP

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge_platform.chunks import Chunk, chunks_of
+from knowledge_platform.chunks import Chunk, body_of, chunks_of
 from knowledge_platform.settings import CHUNK_SIZE, FENCE_LIMIT
 
 
@@ -121,6 +121,46 @@ def test_a_reference_link_in_a_heading_is_its_text() -> None:
 def test_an_id_that_the_author_gave_is_the_anchor_and_no_part_of_the_heading() -> None:
     chunk = cut("## First steps { #start-here }\n")[0]
     assert (chunk.heading, chunk.anchor) == ("First steps", "start-here")
+
+
+@pytest.mark.parametrize(
+    ("text", "bodies"),
+    [
+        ("# A\n\ntext\n", ["text"]),
+        ("# A\ntext\n", ["text"]),
+        ("  ## A ##  \ntext\n", ["text"]),
+        ("# A\n## B\nb\n", ["", "b"]),
+        ("A\n===\ntext\n", ["text"]),
+        ("A\nb\n---\n\n    code\n", ["    code"]),
+        ("before\n", ["before"]),
+        ("#hash\n", ["#hash"]),
+        ("---\n", ["---"]),
+        ("- a\n---\n", ["- a\n---"]),
+        ("# `code` & *more*\ntext\n", ["text"]),
+        ("# See [the guide][g] and [x]\ntext\n\n[g]: http://x.y\n", ["text\n\n[g]: http://x.y"]),
+        ("# See [g] and [h]\ntext\n\n[g]: /\n[h]: /\n", ["text\n\n[g]: /\n[h]: /"]),
+        ("# See [this]\ntext\n", ["text"]),
+        ("# A {#id}\ntext\n", ["text"]),
+        ("#\ntext\n", ["text"]),
+        ("# " + "long *word* " * 200 + "\ntext\n", ["", "text"]),
+    ],
+)
+def test_the_body_is_the_text_without_the_sections_own_heading(text: str, bodies: list[str]) -> None:
+    assert [body_of(chunk) for chunk in chunks_of(text)] == bodies
+
+
+def test_only_the_first_chunk_of_a_section_has_its_heading_taken_off() -> None:
+    comment = "# build\n" + "make all  # everything there is\n" * 60
+    chunks = chunks_of("# Make\n\n```sh\n" + comment * 8 + "```\n")
+    assert len(chunks) > 2
+    assert body_of(chunks[0]) == ""
+    assert [body_of(chunk) for chunk in chunks[1:]] == [chunk.text for chunk in chunks[1:]]
+
+
+@given(st.lists(LINES, max_size=40))
+def test_a_body_is_the_end_of_its_text(lines: list[str]) -> None:
+    for chunk in chunks_of("\n".join(lines)):
+        assert chunk.text.endswith(body_of(chunk))
 
 
 @pytest.mark.parametrize(
