@@ -17,6 +17,8 @@ MODULES = {
     "releases": "releasing",
     "rollback": "releasing",
     "unpin": "releasing",
+    "feedback": "teaching",
+    "golden": "teaching",
 }
 
 

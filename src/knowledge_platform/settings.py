@@ -41,9 +41,9 @@ QUERY_LIMIT = 4096  # characters of a question that can be taught; more is a pas
 VERDICTS_EACH = 200
 VERDICT_HALF_LIFE = timedelta(days=180)  # a verdict weighs half after it: documents change; arbitrary
 VERDICT_FLOOR = 0.1  # weighs less: forgotten, so after 598 days; arbitrary
-ANSWERS_LIMIT = (
-    1024 * 1024
-)  # bytes, about 1,500 answers; then the file is set aside, in place of the one before; arbitrary
+GOLDEN_TOP = 5  # a golden query's section must be among this many passages: what `crystal ask` shows
+# Bytes, some 1,200 answers; then the file is set aside, in place of the one before. Arbitrary.
+ANSWERS_LIMIT = 1024 * 1024
 
 CHUNKER_VERSION = (
     1  # raise it when the same file would be cut differently: then nothing is copied from older releases

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,15 +22,37 @@ if TYPE_CHECKING:
     from knowledge_platform.conftest import Crystal
 
 DOCS = Path(__file__).parents[2] / "docs"
-COMMANDS = sorted(MODULES)
+
+
+def commands(group: click.Group, *above: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command with its words, those of groups in groups too."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield (*above, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, *above, name)
+
+
+COMMANDS = dict(commands(program))
 
 
 def test_the_commands_are_these() -> None:
-    assert COMMANDS == ["ask", "releases", "rollback", "status", "train", "unpin"]
+    assert sorted(MODULES) == [
+        "ask",
+        "feedback",
+        "golden",
+        "releases",
+        "rollback",
+        "status",
+        "train",
+        "unpin",
+    ]
 
 
-@pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)], ids=" ".join)
-def test_every_help_has_an_example(crystal: "Crystal", words: list[str]) -> None:
+@pytest.mark.parametrize("words", [(), *COMMANDS], ids=" ".join)
+def test_every_help_has_an_example(crystal: "Crystal", words: tuple[str, ...]) -> None:
     said = crystal.run(*words, "--help").stdout
     assert f"Examples:\n  crystal {' '.join(words)}" in said
 
@@ -45,13 +68,11 @@ def test_wrong_usage_is_exit_2(crystal: "Crystal", words: list[str]) -> None:
     crystal.run(*words, code=2)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_the_manual_names_every_command_and_option(name: str) -> None:
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_the_manual_names_every_command_and_option(words: tuple[str, ...]) -> None:
     manual = (DOCS / "crystal.md").read_text()
-    assert f"crystal {name}" in manual
-    command = program.get_command(click.Context(program), name)
-    assert command is not None
-    for parameter in command.params:
+    assert f"crystal {' '.join(words)}" in manual
+    for parameter in COMMANDS[words].params:
         if isinstance(parameter, click.Option):
             assert any(option in manual for option in parameter.opts), parameter.opts
 
