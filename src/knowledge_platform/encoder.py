@@ -165,10 +165,10 @@ class Encoder:
 
 
 def _checked(path: Path) -> bytes:
-    """The file's bytes, which are the model's. What is no regular file is never waited for (open(2), O_NONBLOCK)."""
+    """The file's bytes, which are the model's. What is no regular file is never waited for."""
     shown = printable(str(path))
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        with open(path, "rb", opener=_open_at_once) as file:
             facts = os.fstat(file.fileno())
             if not stat.S_ISREG(facts.st_mode):
                 raise EncoderUnavailable(f"{shown} is no regular file. Mend it: {_MEND}")
@@ -185,3 +185,7 @@ def _checked(path: Path) -> bytes:
             f"{shown} is not the model: sha256 {digest[:12]}..., not {MODEL_SHA256[:12]}.... Mend it: {_MEND}"
         )
     return content
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO would be waited for until somebody writes (open(2))
