@@ -9,6 +9,7 @@
 Each of the rules wants exactly one section: of two equally good ones the wrong one would teach nonsense.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -36,13 +37,20 @@ class Section:
         return f"{self.path}#{self.anchor}"
 
 
-@dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """The sections of the new release (`here`) and of the one before, and where that one had found what had been elsewhere."""
+    """The sections of the new release (`here`) and of the one before, and where that one had found what had been elsewhere (`known`)."""
 
-    here: Mapping[Key, Section]
-    before: Mapping[Key, Section]
-    known: Mapping[Key, Section]
+    def __init__(
+        self, here: Mapping[Key, Section], before: Mapping[Key, Section], known: Mapping[Key, Section]
+    ) -> None:
+        self.here, self.before, self.known = here, before, known
+        self._by_text: defaultdict[str, list[Section]] = defaultdict(list)
+        self._by_trail: defaultdict[str, list[Section]] = defaultdict(list)
+        for section in here.values():
+            if section.digest:
+                self._by_text[section.digest].append(section)
+            if section.trail:
+                self._by_trail[section.trail].append(section)
 
     def place(self, origin: Key, seen: Iterable[Section]) -> Section | None:
         """Where the section is that was at `origin`; `seen` is what it looked like to those who spoke of it, newest first."""
@@ -54,16 +62,27 @@ class Whereabouts:
         for look in looks:
             if look.key in self.here:
                 return self.here[look.key]
-        newcomers = [section for section in self.here.values() if section.key not in self.before]
         for look in looks:
-            same_text = [section for section in self.here.values() if section.digest == look.digest != ""]
+            same_text = self._by_text.get(look.digest, ())
             if len(same_text) == 1:
                 return same_text[0]
         for look in looks:
-            # What stood beside it in the release before isn't where it went.
-            among = newcomers if look.key in self.before else self.here.values()
-            if found := _under_the_same_headings(look, among):
+            if found := self._under_the_same_headings(look):
                 return found
+        return None
+
+    def _under_the_same_headings(self, look: Section) -> Section | None:
+        alike = self._by_trail.get(look.trail, [])
+        if look.key in self.before:
+            # What stood beside it in the release before isn't where it went.
+            alike = [section for section in alike if section.key not in self.before]
+        for chosen in (
+            [section for section in alike if section.path == look.path],
+            [section for section in alike if file_name(section.path) == file_name(look.path)],
+            alike,
+        ):
+            if len(chosen) == 1:
+                return chosen[0]
         return None
 
 
@@ -73,14 +92,5 @@ def section_named(name: str, trail: str | None = None, digest: str | None = None
     return Section(path if mark else anchor, anchor if mark else "", trail or "", digest or "")
 
 
-def _under_the_same_headings(look: Section, among: Iterable[Section]) -> Section | None:
-    alike = [section for section in among if section.trail == look.trail != ""]
-    file_name = look.path.rpartition("/")[2]
-    for chosen in (
-        [section for section in alike if section.path == look.path],
-        [section for section in alike if section.path.rpartition("/")[2] == file_name],
-        alike,
-    ):
-        if len(chosen) == 1:
-            return chosen[0]
-    return None
+def file_name(path: str) -> str:
+    return path.rpartition("/")[2]

@@ -8,7 +8,6 @@ Its lines survive what lines.py says. The schema is raised when a field changes 
 
 import os
 import pwd
-import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -81,7 +80,7 @@ class FeedbackLogger:
             raise ValueError("feedback needs the query and the section that it is about")
         event = Feedback(
             schema=SCHEMA,
-            id=uuid.uuid4().hex,
+            id=os.urandom(16).hex(),
             at=self._clock.now().isoformat(timespec="seconds"),
             query=query,
             section=section,

@@ -54,6 +54,15 @@ class Resolved:
     golden: tuple[tuple[Golden, Section | None], ...]
     seen: dict[str, tuple[Section, bool]]
 
+    def __str__(self) -> str:
+        counts = {"found elsewhere": len(self.moved), "gone": len(self.gone)}
+        return ", ".join(
+            [
+                f"{len(self.kept)} lessons",
+                *(f"{count} sections {what}" for what, count in counts.items() if count),
+            ]
+        )
+
     @property
     def moved(self) -> dict[str, str]:
         """Which sections were found elsewhere than they were named: path#anchor then and now."""

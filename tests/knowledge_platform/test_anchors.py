@@ -141,6 +141,7 @@ def test_a_section_of_a_renamed_file_is_followed_though_the_event_said_nothing_o
     found = releases.release({"guide/journal.md": LOGS, "b.md": OTHERS})
     assert [(one.path, one.anchor) for one in found.kept] == [("guide/journal.md", "rotation")]
     assert found.moved == {"ops/logs.md#rotation": "guide/journal.md#rotation"}
+    assert str(found) == "1 lessons, 1 sections found elsewhere"
 
 
 def test_a_section_is_followed_through_one_move_after_another_and_edits_between(releases: Releases) -> None:
@@ -159,6 +160,7 @@ def test_a_section_that_was_gone_for_a_release_is_known_again(releases: Releases
     releases.words({"ops/logs.md": LOGS})
     found = releases.release({"b.md": OTHERS})
     assert (found.kept, found.gone) == ((), ["ops/logs.md#rotation"])
+    assert str(found) == "0 lessons, 1 sections gone"
     assert releases.words({"a.md": LOGS}) == {"a.md#rotation": "good"}
 
 

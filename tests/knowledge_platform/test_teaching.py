@@ -1,6 +1,7 @@
 """`crystal feedback` and `crystal golden`: what a person types, what is kept of it, and what is refused."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -268,3 +269,12 @@ def test_a_field_that_was_added_later_is_passed_over(trained: "Crystal") -> None
     content["golden"][0]["mood"] = "fine"
     path.write_text(json.dumps(content))
     assert load(trained.store) == [golden]
+
+
+def test_many_who_pin_at_once_lose_nothing(trained: "Crystal") -> None:
+    def pin(number: int) -> None:
+        add(trained.store, Golden(f"q{number}", "a.md", "b", "", "", "2026-11-25T20:00:00+00:00"))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(pin, range(80)))
+    assert {one.query for one in load(trained.store)} == {f"q{number}" for number in range(80)}
