@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from knowledge_platform.answers import given, keep
+from knowledge_platform.answers import _set_aside, given, keep
 from knowledge_platform.ask import Answer
 from knowledge_platform.errors import ConfigError
 from knowledge_platform.releases import Store
@@ -121,6 +121,16 @@ def test_of_many_askers_at_the_limit_one_sets_the_file_aside(tmp_path: Path) -> 
     ]
     # 450 answers of 4.1 kB: set aside once, and nothing is lost by it.
     assert len(kept) == len(set(kept)) == 450
+
+
+def test_who_comes_too_late_to_set_the_file_aside_leaves_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_bytes(b"x" * ANSWERS_LIMIT)
+    _set_aside(path)
+    path.write_bytes(b"new")
+    _set_aside(path)
+    assert path.read_bytes() == b"new"
+    assert (tmp_path / "answers.old.jsonl").stat().st_size == ANSWERS_LIMIT
 
 
 @pytest.mark.parametrize("question", ["!?", "x " * QUERY_LIMIT])

@@ -114,6 +114,11 @@ def test_of_one_user_the_newest_count_and_others_lose_nothing_by_it() -> None:
     assert ("q50", "a#1") in found
 
 
+def test_what_is_said_again_is_new() -> None:
+    flood = [said("bot", f"q{number}", "a#1", "good") for number in range(VERDICTS_EACH + 50)]
+    assert ("q0", "a#1") in words(*flood, flood[0])
+
+
 def test_what_is_forgotten_takes_no_place() -> None:
     old = [said("ada", f"old {number}", "a#1", "good", ago=900 * DAY) for number in range(VERDICTS_EACH)]
     assert len(words(said("ada", "q", "a#1", "good"), *old)) == 1
