@@ -7,32 +7,28 @@ ops/logs.md                 without an anchor, the file's first section
 """
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from knowledge_platform.anchors import Key, Section
 from knowledge_platform.errors import ConfigError
 
 SHOWN = 3
+_LINES = re.compile(r"(?P<path>.+):(?P<line>\d{1,9})(-\d+)?")
 
 
-def named(wanted: str, sections: Mapping[Key, Section], roots: Sequence[str]) -> Section:
-    """The section that is meant.
+def named(
+    wanted: str,
+    sections: Mapping[Key, Section],
+    roots: Sequence[str],
+    anchor_at: Callable[[str, int], str | None],
+) -> Section:
+    """The section that is meant. `anchor_at` knows which section of a file has a line, if one has.
 
     Raises:
         ConfigError: there is none, and which ones are like it; or there are several.
     """
-    first: dict[str, Section] = {}
-    for section in sections.values():
-        first.setdefault(section.path, section)
-    path, _, anchor = wanted.rpartition("#")
-    files = _files(wanted, first, roots)
-    if files or not path:
-        found = [first[file] for file in files]
-    else:
-        files = _files(path, first, roots)
-        found = [sections[file, anchor] for file in files if (file, anchor) in sections]
-        if not anchor:
-            found = [first[file] for file in files]
+    files, found = _meant(wanted, sections, roots, anchor_at)
     if len(found) == 1:
         return found[0]
     if found:
@@ -40,15 +36,32 @@ def named(wanted: str, sections: Mapping[Key, Section], roots: Sequence[str]) ->
         raise ConfigError(
             f"{wanted!r} may be {some}{' or others' if len(found) > SHOWN else ''}: give more of its path"
         )
-    if files:
-        inside = [section for section in sections.values() if section.path in files]
-        near = _near(anchor, {section.anchor: section.name for section in inside}) or [
-            section.name for section in inside
-        ]
-    else:
-        near = _near(wanted, {section.name: section.name for section in sections.values()})
-    hint = f"; the nearest: {', '.join(near[:SHOWN])}" if near else ""
+    near = _near(wanted, [section for section in sections.values() if section.path in files], sections)
+    hint = f"; the nearest: {', '.join(near)}" if near else ""
     raise ConfigError(f"the release that answers has no section {wanted!r}{hint}")
+
+
+def _meant(
+    wanted: str,
+    sections: Mapping[Key, Section],
+    roots: Sequence[str],
+    anchor_at: Callable[[str, int], str | None],
+) -> tuple[list[str], list[Section]]:
+    """The files that may be meant, and the sections in them."""
+    first: dict[str, Section] = {}
+    for section in sections.values():
+        first.setdefault(section.path, section)
+    if files := _files(wanted, first, roots):
+        return files, [first[file] for file in files]
+    if shown := _LINES.fullmatch(wanted):
+        files = _files(shown["path"], first, roots)
+        anchors = {file: anchor_at(file, int(shown["line"])) for file in files}
+        return files, [sections[file, anchor] for file, anchor in anchors.items() if anchor is not None]
+    path, _, anchor = wanted.rpartition("#")
+    files = _files(path, first, roots)
+    if not anchor:
+        return files, [first[file] for file in files]
+    return files, [sections[file, anchor] for file in files if (file, anchor) in sections]
 
 
 def _files(path: str, known: Iterable[str], roots: Sequence[str]) -> list[str]:
@@ -66,5 +79,13 @@ def _files(path: str, known: Iterable[str], roots: Sequence[str]) -> list[str]:
     ]
 
 
-def _near(wanted: str, names: Mapping[str, str]) -> list[str]:
-    return [names[close] for close in difflib.get_close_matches(wanted, names, SHOWN, cutoff=0.5)]
+def _near(wanted: str, inside: Sequence[Section], sections: Mapping[Key, Section]) -> list[str]:
+    """The names most like it: of the sections of the file, if that was found, else of all."""
+    names = (
+        {section.anchor: section.name for section in inside}
+        if inside
+        else {section.name: section.name for section in sections.values()}
+    )
+    searched = wanted.rpartition("#")[2] if inside else wanted
+    close = difflib.get_close_matches(searched, names, SHOWN, cutoff=0.5)
+    return [names[one] for one in close or (list(names)[:SHOWN] if inside else [])]

@@ -101,6 +101,16 @@ def test_of_an_answer_that_found_nothing_the_right_section_is_learned(
     assert (found["section"], found["verdict"]) == ("install.md#install", "good")
 
 
+def test_a_place_as_answers_show_it_names_a_section(trained: "Crystal", answer: str) -> None:
+    shown = trained.run("ask", "shell and patience").stdout.split()[0]
+    assert shown == "docs/install.md:5-7"
+    trained.run("feedback", answer, "good", "--correct", shown)
+    assert event(trained)["section"] == "install.md#requirements"
+    assert (
+        "no section" in trained.run("feedback", answer, "good", "--correct", "install.md:99", code=78).stderr
+    )
+
+
 def test_a_section_is_not_both_wrong_and_right(trained: "Crystal", answer: str) -> None:
     said = trained.run("feedback", answer, "bad", "--correct", "logs.md#rotation", code=2)
     assert "both wrong and right" in said.stderr
@@ -144,27 +154,35 @@ SECTIONS = {
         Section("ops/logs.md", "rotation"),
         Section("api/logs.md", "logs"),
         Section("api/a#b.md", "c"),
+        Section("api/c.md:5", "d"),
     )
 }
 
 
-@pytest.mark.parametrize(
-    ("wanted", "found"),
-    [
-        ("ops/logs.md#rotation", "ops/logs.md#rotation"),
-        ("./ops/logs.md#rotation", "ops/logs.md#rotation"),
-        ("logs.md#rotation", "ops/logs.md#rotation"),
-        ("docs/ops/logs.md#rotation", "ops/logs.md#rotation"),
-        ("/home/ada/docs/ops/logs.md#rotation", "ops/logs.md#rotation"),
-        ("ops/logs.md", "ops/logs.md#logs"),
-        ("ops/logs.md#", "ops/logs.md#logs"),
-        ("index.md", "index.md#"),
-        ("api/a#b.md#c", "api/a#b.md#c"),
-        ("a#b.md", "api/a#b.md#c"),
-    ],
-)
+NAMES = [
+    ("ops/logs.md#rotation", "ops/logs.md#rotation"),
+    ("./ops/logs.md#rotation", "ops/logs.md#rotation"),
+    ("logs.md#rotation", "ops/logs.md#rotation"),
+    ("docs/ops/logs.md#rotation", "ops/logs.md#rotation"),
+    ("/home/ada/docs/ops/logs.md#rotation", "ops/logs.md#rotation"),
+    ("ops/logs.md", "ops/logs.md#logs"),
+    ("ops/logs.md#", "ops/logs.md#logs"),
+    ("index.md", "index.md#"),
+    ("api/a#b.md#c", "api/a#b.md#c"),
+    ("a#b.md", "api/a#b.md#c"),
+    ("docs/ops/logs.md:5-7", "ops/logs.md#rotation"),
+    ("ops/logs.md:5", "ops/logs.md#rotation"),
+    ("api/c.md:5", "api/c.md:5#d"),
+]
+
+
+def anchor_at(_: str, line: int) -> str | None:
+    return "rotation" if line == 5 else None
+
+
+@pytest.mark.parametrize(("wanted", "found"), NAMES)
 def test_a_section_may_be_named_in_these_ways(wanted: str, found: str) -> None:
-    assert named(wanted, SECTIONS, ["/home/ada/docs", "/srv/x/"]).name == found
+    assert named(wanted, SECTIONS, ["/home/ada/docs", "/srv/x/"], anchor_at).name == found
 
 
 @pytest.mark.parametrize(
@@ -182,11 +200,13 @@ def test_a_section_may_be_named_in_these_ways(wanted: str, found: str) -> None:
         ("#", "no section"),
         ("/", "no section"),
         ("..", "no section"),
+        ("ops/logs.md:9", "the nearest: ops/logs.md#logs"),
+        ("ops/logs.md:99999999999999999999", "no section"),
     ],
 )
 def test_a_section_that_is_none_or_several_is_refused(wanted: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
-        named(wanted, SECTIONS, ["/home/ada/docs", "/srv/x/"])
+        named(wanted, SECTIONS, ["/home/ada/docs", "/srv/x/"], anchor_at)
 
 
 def test_a_golden_query_is_added_listed_and_removed(trained: "Crystal") -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 import click
 
 from knowledge_platform import golden as pinning
-from knowledge_platform.anchors import Key, Section
+from knowledge_platform.anchors import Section
 from knowledge_platform.answers import Given, given
 from knowledge_platform.ask import ask
 from knowledge_platform.clock import system_clock
@@ -30,15 +30,19 @@ Examples:
   crystal feedback bd7baa2b7a2c3698 good
   crystal feedback bd7b bad
   crystal feedback bd7b bad --correct ops/logs.md#rotation
+  crystal feedback bd7b bad --correct docs/ops/logs.md:5-7
 
-An answer's id is the last line of it; its beginning will do. Of the path its end
-will do, and without an anchor it is the file's first section. Exit codes: 0 noted,
-1 failed, 2 nothing to be learned from this, 78 no such answer or section.
+An answer's id is the last line of it; its beginning will do. A section is named by
+its anchor or by a line of it; of the path its end will do, and the path alone is the
+file's first section. Exit codes: 0 noted, 1 failed, 2 nothing to be learned from
+this, 78 no such answer or section.
 """,
 )
 @click.argument("answer_id")
 @click.argument("verdict", type=click.Choice(["good", "bad"]))
-@click.option("--correct", metavar="PATH#ANCHOR", help="The section that is right.")
+@click.option(
+    "--correct", metavar="PATH#ANCHOR", help="The section that is right; or PATH:LINE, as answers show it."
+)
 @click.option("--json", "as_json", is_flag=True, help="What was noted, as JSON.")
 def feedback(answer_id: str, verdict: Literal["good", "bad"], correct: str | None, *, as_json: bool) -> int:
     """Say whether an answer was good; the next training learns it.
@@ -80,6 +84,7 @@ def golden() -> None:
 Examples:
   crystal golden add "how do I rotate the logs?" ops/logs.md#rotation
   crystal golden add "where do I begin?" index.md     # its first section
+  crystal golden add "what rotates?" docs/ops/logs.md:5-7
 """
 )
 @click.argument("question")
@@ -92,8 +97,7 @@ def add(question: str, section: str) -> int:
     if not words_of(question) or len(question) > QUERY_LIMIT:
         raise click.UsageError(f"a question has at least one word, and at most {QUERY_LIMIT} characters")
     store = store_here()
-    here, roots = _sections(store.answering())
-    place = named(section, here, roots)
+    place = _named(store.answering(), section)
     now = system_clock().now().isoformat(timespec="seconds")
     wanted = pinning.Golden(question, place.path, place.anchor, place.trail, place.digest, now)
     replaced = pinning.add(store, wanted)
@@ -142,9 +146,9 @@ def remove(which: str) -> int:
 
 
 def _noted(store: Store, answer: Given, verdict: Literal["good", "bad"], correct: str | None) -> Feedback:
-    here, roots = _sections(store.answering())
-    right = named(correct, here, roots) if correct is not None else None
-    first = _as_it_was(store, answer, here)
+    release = store.answering()
+    right = _named(release, correct) if correct is not None else None
+    first = _as_it_was(store, answer, release)
     if first is None or (verdict == "good" and right is not None):
         first, right, verdict = right, None, "good"
     if first is None:
@@ -169,17 +173,27 @@ def _noted(store: Store, answer: Given, verdict: Literal["good", "bad"], correct
         raise click.UsageError(str(error)) from error
 
 
-def _as_it_was(store: Store, answer: Given, here: dict[Key, Section]) -> Section | None:
+def _as_it_was(store: Store, answer: Given, answering: Release) -> Section | None:
     """The section of the answer's first passage, as the release has it that gave the answer, if it is kept yet."""
     if not answer.sections:
         return None
     shown = answer.sections[0]
     with contextlib.suppress(CrystalError):
-        here = _sections(store.named(answer.release))[0]
-    return here.get(shown.key, shown)
+        answering = store.named(answer.release)
+    with contextlib.closing(opened(answering)) as database:
+        return sections(database).get(shown.key, shown)
 
 
-def _sections(release: Release) -> tuple[dict[Key, Section], list[str]]:
+def _named(release: Release, wanted: str) -> Section:
     with contextlib.closing(opened(release)) as database:
+
+        def anchor_at(path: str, line: int) -> str | None:
+            row = database.execute(
+                "SELECT anchor FROM chunks JOIN files ON files.id = chunks.file "
+                'WHERE files.path = ? AND start <= ? AND "end" >= ?',
+                (os.fsencode(path), line, line),
+            ).fetchone()
+            return row[0] if row else None
+
         roots = [os.fsdecode(path) for (path,) in database.execute("SELECT path FROM roots")]
-        return sections(database), roots
+        return named(wanted, sections(database), roots, anchor_at)
