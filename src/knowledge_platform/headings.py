@@ -1,7 +1,7 @@
 """The headings of a document, each with the anchor by which others link to it. PURE: tokens in, values out."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -31,24 +31,32 @@ class Heading:
     nested: bool
 
 
-def headings_of(blocks: Blocks) -> Iterator[Heading]:
-    """In the order of the document. What is longer than any heading that is meant as one is taken as it is written."""
-    taken: dict[str, int] = {}
+def headings_of(blocks: Blocks) -> list[Heading]:
+    """In the order of the document, no two with one anchor: where an author gave two the same, or one that another heading makes, it is
+    numbered. A title is read without its markup unless it is longer than any that is meant as one; then it is taken as it is written.
+    """
+    opened = [
+        (token, content.content) for token, content in pairwise(blocks.tokens) if token.type == "heading_open"
+    ]
     left = _BUDGET
-    for opening, content in pairwise(blocks.tokens):
-        if opening.type != "heading_open" or opening.map is None:
-            continue
-        if len(content.content) <= _LONG and _MARKUP.search(content.content):
-            left -= len(content.content)
-        title, own = _titled(content.content, blocks.references, literally=left < 0)
-        yield Heading(
-            line=opening.map[0],
-            body=opening.map[1],
-            level=int(opening.tag[1:]),
-            title=" ".join(title.split()),
-            anchor=own or _unique(_slug(title), taken),
-            nested=opening.level > 0,
-        )
+    titles: list[tuple[str, str | None]] = []
+    for _, source in opened:
+        if len(source) <= _LONG and _MARKUP.search(source):
+            left -= len(source)
+        titles.append(_titled(source, blocks.references, literally=left < 0))
+    given = {own for _, own in titles if own}
+    taken = dict.fromkeys(given, 0)
+    found = []
+    for (opening, _), (title, own) in zip(opened, titles, strict=True):
+        first, after = opening.map or (0, 0)
+        if own in given:
+            given.remove(own)
+            anchor = own
+        else:
+            anchor = _unique(own or _slug(title), taken)
+        level, nested = int(opening.tag[1:]), opening.level > 0
+        found.append(Heading(first, after, level, " ".join(title.split()), anchor, nested))
+    return found
 
 
 def own_lines(lines: Sequence[str], title: str) -> int:
@@ -91,7 +99,7 @@ def _titled(source: str, references: dict[str, object], *, literally: bool = Fal
     if own:
         source = source[:brace].rstrip()
     if literally or len(source) > _LONG or not _MARKUP.search(source):
-        title = source
+        title = re.sub(r"[ \t]*\n[ \t]*", " ", source)
     else:
         tokens: list[Token] = []
         markdown = parser()

@@ -14,7 +14,7 @@ from pathlib import Path
 from knowledge_platform.documents import Document, Earlier, Skipped, Survey
 from knowledge_platform.errors import ConfigError
 from knowledge_platform.progress import Progress
-from knowledge_platform.settings import FILE_LIMIT, MARKDOWN
+from knowledge_platform.settings import FILE_LIMIT, LINE_LIMIT, MARKDOWN
 from knowledge_platform.text import printable
 
 
@@ -92,6 +92,8 @@ def content_of(root: Path, path: str) -> bytes:
         raise UnusableError(f"can't be read: {error.strerror}") from None
     if len(content) > FILE_LIMIT:
         raise UnusableError(f"larger than {FILE_LIMIT // 2**20} MiB")
+    if max(content.count(b"\n"), content.count(b"\r")) > LINE_LIMIT:
+        raise UnusableError(f"more than {LINE_LIMIT:,} lines".replace(",", " "))
     if b"\0" in content:
         raise UnusableError("has NUL bytes, so it is no text")
     try:
