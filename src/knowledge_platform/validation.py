@@ -4,6 +4,7 @@ Content digests decide, never modification times. A file that can't be used is s
 vanish in numbers do: that is a lost mount more often than a decision.
 """
 
+import codecs
 import hashlib
 import os
 import stat
@@ -94,6 +95,8 @@ def content_of(root: Path, path: str) -> bytes:
         raise UnusableError(f"larger than {FILE_LIMIT // 2**20} MiB")
     if max(content.count(b"\n"), content.count(b"\r")) > LINE_LIMIT:
         raise UnusableError(f"more than {LINE_LIMIT:,} lines".replace(",", " "))
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise UnusableError("UTF-16, not UTF-8")
     if b"\0" in content:
         raise UnusableError("has NUL bytes, so it is no text")
     try:

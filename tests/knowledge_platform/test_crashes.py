@@ -134,7 +134,9 @@ def test_a_file_that_may_not_grow_further_is_one_line_and_changes_nothing(traine
 def test_a_disk_that_fills_up_during_the_training_is_one_line_and_changes_nothing(crystal: "Crystal") -> None:
     big = crystal.docs.parent / "big.md"
     big.write_text(
-        "# Big\n\n```\n" + "".join(f"some line number {n} of a log file\n" for n in range(300_000)) + "```\n"
+        "# Big\n\n```\n"
+        + "".join(f"{'some words ' * 10}in line {n} of a log file\n" for n in range(90_000))
+        + "```\n"
     )
     done = crystal.on_tmpfs(
         "18m",

@@ -263,9 +263,16 @@ def test_a_release_of_the_first_schema_answers_and_is_trained_on(trained: "Cryst
 def staged(trained: "Crystal", tmp_path: Path) -> Any:
     """An ingest of the docs as they are, into a database of its own, on the deployed release."""
 
-    def run(progress: Progress, *, alike: bool, cut: Callable[[str], list[Chunk]] = chunks_of) -> Any:
+    def run(
+        progress: Progress,
+        *,
+        alike: bool,
+        cut: Callable[[str], list[Chunk]] = chunks_of,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> Any:
         earlier = Earlier.of(trained.current().manifest(), alike=alike)
         surveyed = survey((trained.docs,), earlier, progress)
+        meanwhile()
         with contextlib.closing(sqlite3.connect(tmp_path / "new.sqlite", uri=True)) as database:
             base = trained.current().folder / "chunks.sqlite"
             done = ingest(
@@ -312,6 +319,40 @@ def test_passages_that_stayed_as_they_were_are_no_source_for_a_file_of_the_same_
     trained.write("install.md", "# Install\n")
     done, _ = staged(progress, alike=True)
     assert done.copied_files == 2
+
+
+def becomes(file: Path, harm: Callable[[Path], None]) -> Callable[[], object]:
+    return lambda: harm(file)
+
+
+def is_longer(file: Path) -> None:
+    file.write_text("# Logs\n\nlonger\n\n## Now\n")
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason", "skipped"),
+    [
+        (Path.unlink, None, ["vanished while it was read"]),
+        (is_a_folder, "not a regular file", []),
+        (is_latin, "not UTF-8 (byte 5)", []),
+        (leads_out, "a symbolic link to outside the docs folder", []),
+        (is_longer, None, []),
+    ],
+)
+def test_a_file_that_changes_between_two_phases_is_taken_as_it_is_then(
+    trained: "Crystal",
+    progress: Progress,
+    staged: Any,
+    harm: Callable[[Path], None],
+    reason: str | None,
+    skipped: list[str],
+) -> None:
+    trained.write(LOGS, "# Logs\n\nedited\n")
+    done, stale = staged(progress, alike=True, meanwhile=becomes(trained.docs / LOGS, harm))
+    assert stale.get(LOGS) == reason
+    assert [one.reason for one in done.survey.skipped] == skipped
+    if harm is is_longer:
+        assert done.survey.documents[1].sha256 == digest(trained.docs / LOGS)
 
 
 def breaks(text: str) -> list[Chunk]:
