@@ -106,8 +106,8 @@ class Earlier:
         return replace(known, stale=reason) if known is not None else Skipped(root, path, reason)
 
     def below(self, root: Path, folder: str) -> Iterator[str]:
-        """The paths that were in this folder of the root, at any depth; "" is the root itself."""
-        inside = f"{folder}/" if folder else ""
+        """The paths that were in this folder of the root, at any depth; "." is the root itself."""
+        inside = f"{folder}/" if folder != "." else ""
         for place, path in self.documents:
             if place == str(root) and path.startswith(inside):
                 yield path

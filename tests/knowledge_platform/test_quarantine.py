@@ -216,6 +216,21 @@ def test_files_in_a_folder_that_cannot_be_read_are_stale_not_removed(crystal: "C
     assert without_privileges(crystal)["changes"]["mended"] == 9
 
 
+def test_files_of_a_docs_folder_that_cannot_be_read_are_stale_beside_another(crystal: "Crystal") -> None:
+    other = crystal.docs.with_name("api")
+    other.mkdir()
+    (other / "api.md").write_text("# Api\n\nquixotic zephyr\n")
+    both = ("--docs", str(crystal.docs), "--docs", str(other))
+    without_privileges(crystal, *both)
+    other.chmod(0)
+    try:
+        outcome = without_privileges(crystal, *both)
+    finally:
+        other.chmod(0o700)
+    assert [(one["root"], one["path"]) for one in outcome["stale"]] == [(str(other), "api.md")]
+    assert crystal.ask("quixotic zephyr")[0]["stale"] == "the folder can't be read: Permission denied"
+
+
 def test_a_file_that_may_not_be_read_is_stale(trained: "Crystal") -> None:
     (trained.docs / LOGS).chmod(0)
     outcome = without_privileges(trained)
@@ -409,5 +424,5 @@ def test_only_what_the_release_before_had_is_kept() -> None:
     assert EARLIER.set_aside(ROOT, "a.md", "why") == replace(KNOWN, stale="why")
     assert EARLIER.set_aside(ROOT, "new.md", "why") == Skipped(ROOT, "new.md", "why")
     assert EARLIER.set_aside(Path("/other"), "a.md", "why") == Skipped(Path("/other"), "a.md", "why")
-    assert list(EARLIER.below(ROOT, "")) == ["a.md", "b.md"]
+    assert list(EARLIER.below(ROOT, ".")) == ["a.md", "b.md"]
     assert list(EARLIER.below(ROOT, "a")) == []
