@@ -178,7 +178,7 @@ def test_when_no_file_at_all_can_be_read_the_deployed_release_goes_on_answering(
     assert trained.current().id == before
 
 
-def without_privileges(crystal: "Crystal", *words: str) -> Any:
+def without_privileges(crystal: "Crystal") -> Any:
     """Trains as a user to whom permissions mean something: root loses what lets it read everything (capabilities(7))."""
     drop: list[str] = []
     if os.geteuid() == 0:
@@ -186,7 +186,7 @@ def without_privileges(crystal: "Crystal", *words: str) -> Any:
             lacking("root needs setpriv to be refused anything")
         drop = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--"]
     done = subprocess.run(
-        [*drop, *crystal.argv("train", "--json", *words)],
+        [*drop, *crystal.argv("train", "--json")],
         env=crystal.environment(), text=True, capture_output=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.stdout, done.stderr
@@ -220,11 +220,11 @@ def test_files_of_a_docs_folder_that_cannot_be_read_are_stale_beside_another(cry
     other = crystal.docs.with_name("api")
     other.mkdir()
     (other / "api.md").write_text("# Api\n\nquixotic zephyr\n")
-    both = ("--docs", str(crystal.docs), "--docs", str(other))
-    without_privileges(crystal, *both)
+    crystal.environ["CRYSTAL_DOCS"] = f"{crystal.docs}:{other}"
+    without_privileges(crystal)
     other.chmod(0)
     try:
-        outcome = without_privileges(crystal, *both)
+        outcome = without_privileges(crystal)
     finally:
         other.chmod(0o700)
     assert [(one["root"], one["path"]) for one in outcome["stale"]] == [(str(other), "api.md")]
