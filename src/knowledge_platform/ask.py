@@ -1,93 +1,100 @@
-"""Asking the model that is deployed: one question in, passages out, and how they are shown to people."""
+"""Asking the model that is deployed: one question in, passages out."""
 
 import contextlib
 import hashlib
-import os
-import re
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from knowledge_platform.encoder import EncoderUnavailable
 from knowledge_platform.errors import CrystalError
 from knowledge_platform.releases import Release, Store
-from knowledge_platform.search import Passage, opened, search, words_of
+from knowledge_platform.search import Passage, facts_of, opened, search
 from knowledge_platform.settings import FLOOR
-from knowledge_platform.text import printable
 
-SNIPPET_LINES = 3
-SNIPPET_WIDTH = 110
+if TYPE_CHECKING:
+    from knowledge_platform.embeddings import Vectors
+
+Vector = Callable[[], "Vectors"]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """No passages means that nothing matched well enough. The same question to the same release has the same id."""
+    """No passages means that nothing matched well enough. The same question to the same release has the same id.
+
+    `lexical` says why the answer goes by words only; None: it goes by meaning, too.
+    """
 
     answer_id: str
     release: str
     question: str
     passages: tuple[Passage, ...]
+    lexical: str | None = None
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
 
 
-def ask(store: Store, question: str, count: int) -> Answer:
+def ask(store: Store, question: str, count: int, vector: Vector | None = None) -> Answer:
     """Asks the release that answers at this moment; a swap meanwhile changes nothing.
+
+    `vector` gives the question's when it is wanted; without it, or where it can't, the answer goes by words and says why.
 
     Raises:
         ConfigError: nothing is deployed yet.
         CrystalError: the release can't be read.
     """
+    if vector is None:
+        return _asked(store, question, _by_words(question, count), None)
+    try:
+        return _asked(store, question, _by_meaning(question, count, vector), None)
+    except _WordsOnly as why:
+        return _asked(store, question, _by_words(question, count), str(why))
+
+
+Passages = Callable[[Release, sqlite3.Connection], Sequence[Passage]]
+
+
+class _WordsOnly(Exception):
+    """There is no answer by meaning; the text says why."""
+
+
+def _by_words(question: str, count: int) -> Passages:
+    return lambda _, database: search(database, question, count, floor=FLOOR)
+
+
+def _by_meaning(question: str, count: int, vector: Vector) -> Passages:
+    def passages(release: Release, database: sqlite3.Connection) -> Sequence[Passage]:
+        if not facts_of(database).get("encoder_id"):
+            raise _WordsOnly("the release was trained without an encoder")
+        try:
+            found = vector()
+        except EncoderUnavailable as problem:
+            raise _WordsOnly(str(problem)) from problem
+        from knowledge_platform.model import load  # noqa: PLC0415 - numpy, which an answer by words doesn't wait for
+
+        return load(release, database).answer(database, question, found, count)
+
+    return passages
+
+
+def _asked(
+    store: Store,
+    question: str,
+    passages: Passages,
+    lexical: str | None,
+) -> Answer:
     release = store.answering()
     while True:
         try:
-            return _asked(release, question, count)
+            with contextlib.closing(opened(release)) as database:
+                found = tuple(passages(release, database))
         except CrystalError:
             # Five trainings may have ended between the look at the link and the opening: then the release is pruned.
             seen, release = release, store.answering()
             if release.id == seen.id:
                 raise
-
-
-def _asked(release: Release, question: str, count: int) -> Answer:
-    name = hashlib.sha256(f"{release.id}\n{question}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    with contextlib.closing(opened(release)) as database:
-        return Answer(name, release.id, question, tuple(search(database, question, count, floor=FLOOR)))
-
-
-def shown(answer: Answer, folder: Path) -> list[str]:
-    """The answer as lines for a terminal in this folder: where, under which headings, and the lines that match best."""
-    if not answer.passages:
-        return ["no good match"]
-    lines: list[str] = []
-    words = words_of(answer.question)
-    for passage in answer.passages:
-        trail = " > ".join(part for part in (passage.crumbs, passage.heading) if part)
-        stale = f" (stale: {printable(passage.stale)})" if passage.stale is not None else ""
-        lines += ["", f"{_place(passage, folder)}{stale}  {printable(trail)}".rstrip()]
-        lines += [f"    {line}" for line in _snippet(passage, words)]
-    return [*lines[1:], "", f"answer {answer.answer_id}"]
-
-
-def _place(passage: Passage, folder: Path) -> str:
-    """path:start-end that a terminal can open: relative where the file is below the folder."""
-    path = os.path.join(passage.root, passage.path)
-    inside = f"{folder}{os.sep}"
-    return f"{printable(path.removeprefix(inside))}:{passage.start}-{passage.end}"
-
-
-def _snippet(passage: Passage, words: Sequence[str]) -> list[str]:
-    """The lines around the one with the most of the question's words; a long word's first letters will do, as stems go."""
-    lines = [line for line in passage.text.split("\n") if line.strip()]
-    if len(lines) > 1 and passage.heading and passage.heading in lines[0]:
-        lines = lines[1:]
-    stems = [re.escape(word[: max(4, len(word) - 3)]) for word in words]
-    pattern = re.compile(rf"\b({'|'.join(stems)})", re.IGNORECASE)
-    counts = [len(set(map(str.casefold, pattern.findall(line)))) for line in lines]
-    best = counts.index(max(counts))
-    return [_shortened(line) for line in lines[best : best + SNIPPET_LINES]]
-
-
-def _shortened(line: str) -> str:
-    line = printable(line.replace("\t", "    "))
-    return line if len(line) <= SNIPPET_WIDTH else line[: SNIPPET_WIDTH - 1] + "…"
+        else:
+            name = hashlib.sha256(f"{release.id}\n{question}".encode("utf-8", "surrogateescape")).hexdigest()
+            return Answer(name[:16], release.id, question, found, lexical)

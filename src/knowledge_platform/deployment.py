@@ -10,20 +10,29 @@ Killed anywhere before the swap, the release that answered goes on answering, an
 
 import contextlib
 import json
+import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from knowledge_platform.durable import sync_file, sync_folder, write_whole
 from knowledge_platform.errors import CrystalError, SmokeError
 from knowledge_platform.releases import Release, Store
-from knowledge_platform.search import opened, search
+from knowledge_platform.search import opened
 from knowledge_platform.settings import KEEP_RUNS
 
 READ_ONLY = 0o444
 
+Probe = Callable[[Release, sqlite3.Connection, str], bool]
 
-def publish(store: Store, staging: Path, release_id: str, smoke: str | None) -> tuple[Release, bool]:
+
+def publish(
+    store: Store, staging: Path, release_id: str, smoke: str | None, answers: Probe
+) -> tuple[Release, bool]:
     """The staged folder becomes a release and answers, unless another one is pinned: (release, whether it answers).
+
+    `answers` asks the deployed release the question `smoke`.
 
     Raises:
         SmokeError: it didn't answer, and the release before it does so again.
@@ -41,7 +50,7 @@ def publish(store: Store, staging: Path, release_id: str, smoke: str | None) -> 
         before = store.current()
         store.swap(release)
         try:
-            _ask_something(store, release, smoke)
+            _ask_something(store, release, smoke, answers)
         except CrystalError as problem:
             store.withdraw(release, before)
             again = f"{before.id} answers again" if before else "nothing is deployed"
@@ -59,17 +68,27 @@ def record_run(store: Store, run_id: str, record: dict[str, object]) -> None:
         old.unlink(missing_ok=True)
 
 
+def last_run(store: Store, result: str | None = None) -> dict[str, Any] | None:
+    """The record of the last run, or of the last that ended so; None where there is none that can be read."""
+    for path in sorted((store.folder / "runs").glob("*.json"), reverse=True):
+        with contextlib.suppress(OSError, ValueError):
+            record = json.loads(path.read_bytes())
+            if isinstance(record, dict) and (result is None or record.get("result") == result):
+                return record
+    return None
+
+
 def run_id(started: datetime, release_id: str) -> str:
     """Runs are named by when they began, to the microsecond so that they sort, with the tail of the release that they may make."""
     return f"{started.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{release_id.rpartition('-')[2]}"
 
 
-def _ask_something(store: Store, release: Release, smoke: str | None) -> None:
+def _ask_something(store: Store, release: Release, smoke: str | None, answers: Probe) -> None:
     answering = store.answering()
     if answering.id != release.id:
         raise CrystalError(f"the link shows {answering.id}")
     if not answering.intact():
         raise CrystalError("its files are not the ones that were staged")
     with contextlib.closing(opened(answering)) as database:
-        if smoke is not None and not search(database, smoke, 1, floor=0.0):
+        if smoke is not None and not answers(answering, database, smoke):
             raise CrystalError(f"no passage for {smoke!r}")

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from knowledge_platform.errors import ConfigError
-from knowledge_platform.settings import encoder_path
 from knowledge_platform.text import printable
 from knowledge_platform.wordpiece import WordPiece
 
@@ -51,8 +50,8 @@ class _Session(Protocol):
     ) -> "list[NDArray[np.float32]]": ...
 
 
-def locate(environ: Mapping[str, str]) -> Path:
-    """The model's file: CRYSTAL_ENCODER_PATH, else the installed package's, which is found without running any of it.
+def locate(override: Path | None) -> Path:
+    """The model's file: what CRYSTAL_ENCODER_PATH names, else the installed package's, which is found without running any of it.
 
     The variable names another place of the same file, never another model: its digest is checked all the same.
 
@@ -62,7 +61,8 @@ def locate(environ: Mapping[str, str]) -> Path:
     for needed in ("numpy", "onnxruntime"):
         if importlib.util.find_spec(needed) is None:
             raise EncoderUnavailable(f"{needed} is not installed: {_INSTALL}")
-    if path := encoder_path(environ):
+    if override:
+        path = override
         mend = "let CRYSTAL_ENCODER_PATH name the model's file, or unset it"
     else:
         spec = importlib.util.find_spec(PACKAGE)
@@ -96,7 +96,7 @@ class Encoder:
         Raises:
             EncoderUnavailable: it isn't a regular file, can't be read, or isn't the right one; ONNX Runtime can't be loaded.
         """
-        content = _checked(path)
+        content = checked(path)
         try:
             import onnxruntime
         except ImportError as error:
@@ -164,8 +164,12 @@ class Encoder:
         return mean
 
 
-def _checked(path: Path) -> bytes:
-    """The file's bytes, which are the model's. What is no regular file is never waited for."""
+def checked(path: Path) -> bytes:
+    """The file's bytes, which are the model's. What is no regular file is never waited for.
+
+    Raises:
+        EncoderUnavailable: they aren't, or can't be read.
+    """
     shown = printable(str(path))
     try:
         with open(path, "rb", opener=_open_at_once) as file:

@@ -1,6 +1,6 @@
-"""Phase 5, evaluation: is the candidate fit to answer? What was measured goes into report.json.
+"""Phase 5, evaluation: is the candidate fit to answer? What was measured goes into report.json; choice.py says which ranker is taken.
 
-Two checks. Integrity: sampled passages are compared with the lines of their files. Known-item search: the corpus's own unique headings
+Two checks first. Integrity: sampled passages are compared with the lines of their files. Known-item search: the corpus's own unique headings
 are asked, and the share whose section is among the first TOP passages is measured, beside the deployed release's share on the same
 headings. The heading's words are part of the indexed text, so this shows that the index works, not that it answers well.
 """
@@ -8,9 +8,10 @@ headings. The heading's words are part of the indexed text, so this shows that t
 import hashlib
 import os
 import sqlite3
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from knowledge_platform.errors import RefusedError
 from knowledge_platform.markdown import lines_of
@@ -20,6 +21,9 @@ from knowledge_platform.settings import GATE_CHUNKS, GATE_QUERIES, TOP
 from knowledge_platform.text import printable
 from knowledge_platform.validation import UnusableError, content_of
 
+if TYPE_CHECKING:  # its rankers need numpy, and without an encoder there are none
+    from knowledge_platform.choice import Choice
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -28,6 +32,15 @@ class Query:
     text: str
     path: str
     anchor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A golden query: where its section is now (None: gone) and at which place it is found (None: not among the first GOLDEN_TOP)."""
+
+    query: str
+    section: str | None
+    place: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +55,34 @@ class Report:
     found_deployed: int | None
     top: int
     smoke: str | None
+    golden: tuple[Pinned, ...] = ()
+    ranking: "Choice | None" = None
 
     def __str__(self) -> str:
+        return "; ".join(part for part in (self._checks(), str(self.ranking or "")) if part)
+
+    def _checks(self) -> str:
         if not self.queries:
             return f"{self.chunks_checked} passages match their lines, no heading to search for"
         before = "" if self.found_deployed is None else f" (deployed release: {self.found_deployed})"
         return f"{self.chunks_checked} passages match their lines, {self.found} of {self.queries} headings found{before}"
 
     def as_json(self) -> dict[str, object]:
-        return asdict(self)
+        shown = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in ("golden", "ranking")
+        }
+        return {
+            **shown,
+            "golden": [asdict(one) for one in self.golden],
+            "ranking": self.ranking
+            and {
+                "ranker": self.ranking.ranker,
+                "against": self.ranking.against,
+                "rungs": [asdict(rung) | {"problems": rung.problems} for rung in self.ranking.rungs],
+            },
+        }
 
 
 def evaluate(
@@ -59,13 +91,9 @@ def evaluate(
     """Measures the candidate.
 
     Raises:
-        RefusedError: a passage isn't what its lines say, not one heading can be found, or there is no text.
+        RefusedError: a passage isn't what its lines say, or not one heading can be found.
     """
     samples = _sampled_chunks(candidate)
-    if not samples:
-        raise RefusedError(
-            "the gate refused: the documents have no text in them. The deployed release goes on answering"
-        )
     queries = _queries(candidate)
     progress.expect(len(samples) + len(queries), "checks")
     passed_over = 0

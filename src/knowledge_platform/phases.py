@@ -11,13 +11,15 @@ import json
 import os
 import signal
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from knowledge_platform import golden
 from knowledge_platform.clock import Clock
-from knowledge_platform.deployment import publish, record_run, run_id
+from knowledge_platform.deployment import last_run, publish, record_run, run_id
 from knowledge_platform.documents import (
     Difference,
     Earlier,
@@ -26,25 +28,33 @@ from knowledge_platform.documents import (
     difference,
     refuse_mass_deletion,
 )
-from knowledge_platform.errors import CrystalError, exit_code, one_line, result_of
+from knowledge_platform.encoder import ENCODER_ID, Encoder, EncoderUnavailable, checked, locate
+from knowledge_platform.errors import CrystalError, RefusedError, exit_code, one_line, result_of
 from knowledge_platform.evaluation import Report, evaluate
-from knowledge_platform.feedback import FeedbackLogger
+from knowledge_platform.feedback import Feedback, FeedbackLogger
+from knowledge_platform.index import build_index
 from knowledge_platform.infra import check_space, staging_folder, training_lock
 from knowledge_platform.ingest import ingest
+from knowledge_platform.lessons import Resolved, resolved, store_lessons
+from knowledge_platform.making import ByWords, Making
 from knowledge_platform.progress import Progress
 from knowledge_platform.releases import SCHEMA, Release, Store, digest, next_id
 from knowledge_platform.search import opened
-from knowledge_platform.settings import ENCODER_ID, KEEP_RELEASES, Settings, config_hash
+from knowledge_platform.settings import KEEP_RELEASES, Settings, config_hash
 from knowledge_platform.text import printable
-from knowledge_platform.training import train_index
 from knowledge_platform.validation import survey
 
+# Seconds per 1,000 chunks, as measured on FastAPI's docs on two processors.
+LATER = {"training": 2.0, "evaluation": 1.0, "deployment": 0.2}
 SHOWN = 10  # files that can't be used, named one by one; the rest is counted, and all are in the manifest
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a training ended that ended well. `deployed` is False for a release that a pin keeps from answering."""
+    """How a training ended that ended well. `deployed` is False for a release that a pin keeps from answering.
+
+    `embedded` passages were encoded, of `encoded` texts in all; both are None where there is no encoder, and `lexical` says why.
+    """
 
     result: Literal["succeeded", "up-to-date"]
     release: str | None
@@ -58,6 +68,9 @@ class Outcome:
     report: Report | None
     seconds: float
     phases: dict[str, float]
+    lexical: str | None
+    embedded: int | None = None
+    encoded: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,18 @@ class _Base:
     @property
     def database(self) -> Path:
         return self.release.folder / "chunks.sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """What the training encodes with: the encoder's file, or why there is none."""
+
+    encoder: Path | None
+    problem: str | None
+
+    @property
+    def encoder_id(self) -> str | None:
+        return ENCODER_ID if self.encoder else None
 
 
 def train(settings: Settings, *, progress: Progress, clock: Clock) -> Outcome:
@@ -111,74 +136,94 @@ def _phases(settings: Settings, store: Store, release_id: str, progress: Progres
     for done in store.settle():
         progress.note(done)
     free, _ = check_space(store)
-    base = _base(store, progress)
-    progress.end(f"{printable(str(store.folder))}, {free // 2**20} MiB free")
+    means = _means(settings, progress)
+    base = _base(store, means, progress)
+    progress.end(
+        f"{printable(str(store.folder))}, {free // 2**20} MiB free, {means.encoder_id or 'no encoder'}"
+    )
 
     progress.begin("validation")
     alike = base is not None and base.alike and not settings.full
     earlier = Earlier.of(base.manifest if base else None, alike=alike)
     surveyed = survey(settings.roots, earlier, progress)
     changes = difference(surveyed.documents, earlier)
-    feedback = sum(1 for _ in FeedbackLogger(store.folder).iter())
+    events = list(FeedbackLogger(store.folder).iter())
+    pinned = golden.load(store)
     progress.end(f"{surveyed}, {changes}")
     _tell(surveyed.notes(), progress)
     _refuse_losses(surveyed, earlier, settings)
 
-    if base and alike and not changes and base.manifest["feedback_events"] == feedback:
+    def outcome(found: Survey, **ending: Any) -> Outcome:
         return Outcome(
-            result="up-to-date",
-            release=base.release.id,
-            deployed=store.pinned() in (None, base.release.id),
+            **ending,
             pinned=store.pinned(),
-            files=len(surveyed.documents),
-            chunks=base.manifest["chunks"],
+            files=len(found.documents),
             changes=changes,
-            skipped=surveyed.skipped,
-            stale=surveyed.stale_json(),
-            report=None,
+            skipped=found.skipped,
+            stale=found.stale_json(),
             seconds=round(clock.elapsed() - began, 3),
             phases=progress.seconds,
+            lexical=means.problem,
         )
 
-    with staging_folder(store, release_id) as staging:
-        with contextlib.closing(_database(staging / "chunks.sqlite")) as database:
-            progress.begin("ingest")
-            source = base.database if base else None
-            ingested = ingest(database, surveyed, settings.roots, earlier, progress, base=source, alike=alike)
-            told = set(surveyed.notes())
-            _tell([note for note in ingested.survey.notes() if note not in told], progress)
-            _refuse_losses(ingested.survey, earlier, settings)
-            progress.end(f"{ingested.chunks} chunks, {ingested.copied_files} files as in the release before")
+    if base and alike and not changes and base.manifest["feedback_events"] == len(events):
+        answers = store.pinned() in (None, base.release.id)
+        made = {"release": base.release.id, "deployed": answers, "chunks": base.manifest["chunks"]}
+        return outcome(surveyed, result="up-to-date", report=None, **made)
 
-            progress.begin("training")
-            train_index(database, progress)
-            progress.end(f"{ingested.chunks} chunks indexed")
+    with contextlib.ExitStack() as stack:
+        staging = stack.enter_context(staging_folder(store, release_id))
+        database = stack.enter_context(contextlib.closing(_database(staging / "chunks.sqlite")))
+        before = stack.enter_context(_deployed(store))
 
-            progress.begin("evaluation")
-            with _deployed(store) as deployed:
-                report = evaluate(database, deployed, progress)
-            progress.end(str(report))
+        progress.begin("ingest")
+        source = base.database if base else None
+        ingested = ingest(database, surveyed, settings.roots, earlier, progress, base=source, alike=alike)
+        told = set(surveyed.notes())
+        _tell([note for note in ingested.survey.notes() if note not in told], progress)
+        _refuse_losses(ingested.survey, earlier, settings)
+        if not ingested.chunks:
+            raise RefusedError("the documents have no text in them. The deployed release goes on answering")
+        build_index(database, progress)
+        said = _said(base, database, events, pinned, clock)
+        store_lessons(database, said)
+        _tell_said(said, progress)
+        progress.foresee(_foreseen(store, ingested.chunks))
+        making = stack.enter_context(_making(store, means, database, said, before, progress))
+        encoded = making.prepare()
+        progress.end(
+            f"{ingested.chunks} chunks, {ingested.copied_files} files as in the release before{encoded}"
+        )
+
+        progress.begin("training")
+        progress.end(making.train())
+
+        progress.begin("evaluation")
+        report = making.judge(evaluate(database, before[1] if before else None, progress))
+        progress.end(str(report))
 
         progress.begin("deployment")
         _write_json(staging / "report.json", report.as_json())
+        files = ["chunks.sqlite", "report.json", *making.save(staging)]
+        database.close()
         manifest = {
             "schema": SCHEMA,
             "id": release_id,
             "created_at": clock.now().isoformat(timespec="seconds"),
             "parent": base.release.id if base else None,
-            "encoder_id": ENCODER_ID,
-            "config_sha256": config_hash(),
+            "encoder_id": means.encoder_id,
+            "config_sha256": config_hash(means.encoder_id),
             "roots": [str(root) for root in settings.roots],
-            "feedback_events": feedback,
+            "feedback_events": len(events),
             "chunks": ingested.chunks,
             "documents": ingested.survey.documents_json(),
             "skipped": ingested.survey.skipped_json(),
             "uncut": dict(ingested.survey.uncut),
-            "files": {name: digest(staging / name) for name in ("chunks.sqlite", "report.json")},
+            "files": {name: digest(staging / name) for name in files},
         }
         _write_json(staging / "manifest.json", manifest)
         with _undisturbed():
-            release, answers = publish(store, staging, release_id, report.smoke)
+            release, answers = publish(store, staging, release_id, report.smoke, making.answers)
             store.prune(KEEP_RELEASES)
         progress.end(
             f"{release.id} answers"
@@ -186,23 +231,36 @@ def _phases(settings: Settings, store: Store, release_id: str, progress: Progres
             else f"{release.id} is built, {store.pinned()} is pinned and answers"
         )
 
-    return Outcome(
+    return outcome(
+        ingested.survey,
         result="succeeded",
         release=release.id,
         deployed=answers,
-        pinned=store.pinned(),
-        files=len(ingested.survey.documents),
         chunks=ingested.chunks,
-        changes=changes,
-        skipped=ingested.survey.skipped,
-        stale=ingested.survey.stale_json(),
         report=report,
-        seconds=round(clock.elapsed() - began, 3),
-        phases=progress.seconds,
+        embedded=making.embedded,
+        encoded=making.encoded,
     )
 
 
-def _base(store: Store, progress: Progress) -> _Base | None:
+def _means(settings: Settings, progress: Progress) -> _Means:
+    """The encoder, if it is there and is the right one; else words must do, which is said, or refused.
+
+    Raises:
+        EncoderUnavailable: `require_dense` was given.
+    """
+    try:
+        path = locate(settings.encoder)
+        checked(path)
+    except EncoderUnavailable as problem:
+        if settings.require_dense:
+            raise
+        progress.note(f"by words only: {problem}")
+        return _Means(None, str(problem))
+    return _Means(path, None)
+
+
+def _base(store: Store, means: _Means, progress: Progress) -> _Base | None:
     release = store.newest() if store.pinned() else store.current()
     if release is None:
         return None
@@ -210,7 +268,60 @@ def _base(store: Store, progress: Progress) -> _Base | None:
         progress.note(f"release {release.id} is damaged: everything is made anew")
         return None
     manifest = release.manifest()
-    return _Base(release, manifest, alike=manifest["config_sha256"] == config_hash())
+    return _Base(release, manifest, alike=manifest["config_sha256"] == config_hash(means.encoder_id))
+
+
+def _said(
+    base: _Base | None,
+    database: sqlite3.Connection,
+    events: Sequence[Feedback],
+    pinned: Sequence[golden.Golden],
+    clock: Clock,
+) -> Resolved:
+    """What people said, related to the new sections."""
+    if base is None:
+        return resolved(events, pinned, clock.now(), database, None)
+    with contextlib.closing(opened(base.release)) as earlier:
+        return resolved(events, pinned, clock.now(), database, earlier)
+
+
+def _tell_said(said: Resolved, progress: Progress) -> None:
+    _tell(
+        [f"feedback: section {name} is gone, what was said of it is kept in mind" for name in said.gone],
+        progress,
+    )
+    _tell([f"feedback: section {then} is now {now}" for then, now in said.moved.items()], progress)
+    _tell(
+        [f"golden query: its section is gone, it decides nothing: {printable(one.query)}" for one, at in said.golden if at is None],
+        progress,
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _making(
+    store: Store,
+    means: _Means,
+    database: sqlite3.Connection,
+    said: Resolved,
+    before: tuple[Release, sqlite3.Connection] | None,
+    progress: Progress,
+) -> Iterator[Making]:
+    if means.encoder is None:
+        yield ByWords(database, said)
+        return
+    from knowledge_platform.meaning import ByMeaning  # noqa: PLC0415 - it needs numpy, which is there if there is an encoder
+
+    cache = store.folder / "cache"
+    with ByMeaning.kept(cache, Encoder.load(means.encoder), database, said, before, progress) as made:
+        yield made
+
+
+def _foreseen(store: Store, chunks: int) -> dict[str, float]:
+    """What the phases after ingest took the last time, in seconds; else what they took elsewhere, by the size of the docs."""
+    last = last_run(store, "succeeded")
+    if last is not None and all(phase in last["phases"] for phase in LATER):
+        return {phase: float(last["phases"][phase]) for phase in LATER}
+    return {phase: seconds * chunks / 1000 for phase, seconds in LATER.items()}
 
 
 def _database(path: Path) -> sqlite3.Connection:
@@ -223,13 +334,13 @@ def _database(path: Path) -> sqlite3.Connection:
 
 
 @contextlib.contextmanager
-def _deployed(store: Store) -> Iterator[sqlite3.Connection | None]:
+def _deployed(store: Store) -> Iterator[tuple[Release, sqlite3.Connection] | None]:
     current = store.current()
     if current is None or not current.intact():
         yield None
         return
     with contextlib.closing(opened(current)) as database:
-        yield database
+        yield current, database
 
 
 def _write_json(path: Path, content: object) -> None:
@@ -263,13 +374,26 @@ def _writing(store: Store) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """A signal that asks to stop is heard before a deployment or after it, never within."""
-    stopping = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
+    """A signal that asks to stop is heard before a deployment or after it, never within.
+
+    Handlers are put off, not blocked: the kernel gives a signal to any thread that doesn't block it (signal(7)), and libraries have some.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are handled elsewhere
+        return
+    heard: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: heard.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if callable(signal.getsignal(number))
+    }
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if heard:
+        signal.raise_signal(heard[0])
 
 
 def _record(store: Store, name: str, record: dict[str, object], progress: Progress) -> None:

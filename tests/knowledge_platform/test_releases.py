@@ -12,11 +12,12 @@ import pytest
 
 from knowledge_platform.ask import ask
 from knowledge_platform.deployment import publish
+from knowledge_platform.encoder import ENCODER_ID
 from knowledge_platform.errors import RefusedError, SmokeError
 from knowledge_platform.evaluation import evaluate
 from knowledge_platform.progress import Progress
 from knowledge_platform.releases import Release, Store, digest, next_id
-from knowledge_platform.search import opened
+from knowledge_platform.search import opened, search
 
 if TYPE_CHECKING:
     from knowledge_platform.conftest import Crystal
@@ -25,14 +26,9 @@ if TYPE_CHECKING:
 def test_a_release_holds_what_it_was_made_from_and_the_digest_of_every_file(trained: "Crystal") -> None:
     release = trained.current()
     manifest = release.manifest()
-    assert {file.name for file in release.folder.iterdir()} == {
-        "manifest.json",
-        "chunks.sqlite",
-        "report.json",
-    }
-    assert manifest["files"] == {
-        name: digest(release.folder / name) for name in ("chunks.sqlite", "report.json")
-    }
+    names = {"chunks.sqlite", "report.json", "sections.npy", "vectors.npy"}
+    assert {file.name for file in release.folder.iterdir()} == {"manifest.json", *names}
+    assert manifest["files"] == {name: digest(release.folder / name) for name in names}
     assert manifest["documents"][0] == {
         "root": str(trained.docs),
         "path": "install.md",
@@ -40,7 +36,7 @@ def test_a_release_holds_what_it_was_made_from_and_the_digest_of_every_file(trai
         "size": (trained.docs / "install.md").stat().st_size,
         "stale": None,
     }
-    assert (manifest["schema"], manifest["parent"], manifest["encoder_id"]) == (1, None, None)
+    assert (manifest["schema"], manifest["parent"], manifest["encoder_id"]) == (1, None, ENCODER_ID)
     trained.train("--full")
     assert trained.current().manifest()["parent"] == release.id
 
@@ -195,6 +191,10 @@ def test_a_release_whose_deployment_was_interrupted_is_cleared_up(trained: "Crys
     assert [release.id for release in trained.store.all()] == [first.id]
 
 
+def by_words(_: Release, database: sqlite3.Connection, question: str) -> bool:
+    return bool(search(database, question, 1, floor=0.0))
+
+
 def test_a_release_that_does_not_answer_is_taken_back(trained: "Crystal") -> None:
     before = trained.current().id
     staging = trained.store.releases / ".staging-broken"
@@ -203,7 +203,7 @@ def test_a_release_that_does_not_answer_is_taken_back(trained: "Crystal") -> Non
         (staging / file.name).write_bytes(file.read_bytes())
     (staging / "chunks.sqlite").write_bytes(b"")
     with pytest.raises(SmokeError, match="answers again") as caught:
-        publish(trained.store, staging, "29990101T000000Z-00000000", "Rotation")
+        publish(trained.store, staging, "29990101T000000Z-00000000", "Rotation", by_words)
     assert caught.value.exit_code == 4
     assert trained.current().id == before
     assert [release.id for release in trained.store.all()] == [before]
@@ -218,7 +218,7 @@ def test_a_first_release_that_does_not_answer_leaves_no_model(trained: "Crystal"
     for file in trained.current().folder.iterdir():
         (staging / file.name).write_bytes(file.read_bytes())
     with pytest.raises(SmokeError, match="nothing is deployed"):
-        publish(store, staging, "29990101T000000Z-00000000", "sourdough")
+        publish(store, staging, "29990101T000000Z-00000000", "sourdough", by_words)
     assert store.current() is None
     assert store.all() == []
 

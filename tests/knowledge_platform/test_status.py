@@ -46,7 +46,7 @@ def test_the_status_file_has_the_fields_of_the_contract(tmp_path: Path) -> None:
     status.phase("ingest", 3, 6)
     status.expect(150, "files")
     hours.passed = 2
-    status.advance(12)
+    status.advance(12, 61.4)
     assert read(path) == {
         "schema": 1,
         "invocation": "abc",
@@ -59,9 +59,11 @@ def test_the_status_file_has_the_fields_of_the_contract(tmp_path: Path) -> None:
         "done": 12,
         "total": 150,
         "unit": "files",
+        "remaining_seconds": 61,
         "message": None,
         "result": None,
         "error": None,
+        "quality": None,
     }
 
 
@@ -73,7 +75,7 @@ def test_progress_is_written_at_most_once_a_second_and_phases_at_once(tmp_path: 
     inodes = set()
     for done in range(1000):
         hours.passed = done / 100
-        status.advance(done)
+        status.advance(done, None)
         inodes.add((path.stat().st_ino, read(path)["done"]))
     assert len({done for _, done in inodes}) == 10
     status.phase("training", 4, 6)

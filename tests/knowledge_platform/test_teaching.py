@@ -231,6 +231,8 @@ def test_a_golden_query_is_added_listed_and_removed(trained: "Crystal") -> None:
 
 
 def test_the_same_question_is_pinned_anew(trained: "Crystal") -> None:
+    trained.write("fruit.md", "".join(f"# Journal {n}\n\nHow the journal {n} rotates.\n" for n in range(9)))
+    trained.train()
     trained.run("golden", "add", QUESTION, "logs.md#rotation")
     said = trained.run("golden", "add", QUESTION.upper(), "install.md#steps")
     assert "no longer ops/logs.md#rotation" in said.stdout

@@ -1,5 +1,10 @@
 """`crystal ask`: a question -> the passages, for people or as JSON."""
 
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -9,7 +14,12 @@ from knowledge_platform.answers import keep
 from knowledge_platform.clock import system_clock
 from knowledge_platform.commands import Verbatim, print_json, store_here
 from knowledge_platform.errors import one_line
+from knowledge_platform.loading import QuestionVector
 from knowledge_platform.releases import Store
+from knowledge_platform.settings import encoder_path
+from knowledge_platform.showing import shown
+
+PATIENCE = 0.5  # seconds before a terminal shows what words find: with less it would flicker where the encoder is quick
 
 
 @click.command(
@@ -27,20 +37,28 @@ Prints path:start-end for each passage, or "no good match". Exit codes: 0 asked
 @click.option(
     "-k", "count", type=click.IntRange(1, 100), default=5, show_default=True, help="At most so many passages."
 )
-@click.option("--lexical", is_flag=True, help="By words only; the present model is nothing else.")
+@click.option("--lexical", is_flag=True, help="By words only, without the encoder.")
 @click.option("--json", "as_json", is_flag=True, help="The answer as JSON.")
-def ask(question: str, count: int, *, lexical: bool, as_json: bool) -> int:  # noqa: ARG001 - the model is lexical
+def ask(question: str, count: int, *, lexical: bool, as_json: bool) -> int:
     """Print the passages that answer a question.
 
-    Each with its file and lines, its headings, and the lines that match best.
+    Each with its file and lines, its headings, and the lines that match best. Where the encoder is slow to load, a terminal shows what
+    the words alone find until it is there.
     """
     store = store_here()
-    answer = asking.ask(store, question, count)
+    vector = None if lexical else QuestionVector(question, encoder_path(os.environ))
+    terminal = sys.stdout.isatty() and not as_json
+    if terminal and vector is not None and not vector.ready(PATIENCE):
+        with _meanwhile(asking.ask(store, question, count)):
+            vector.ready(float("inf"))
+    answer = asking.ask(store, question, count, vector)
     problem = _problem_of_keeping(store, answer)
     if as_json:
         print_json({**answer.as_json(), "recorded": problem is None})
         return 0
-    for line in asking.shown(answer, Path.cwd()):
+    if answer.lexical is not None:
+        click.echo(f"by words only: {answer.lexical}", err=True)
+    for line in shown(answer, Path.cwd(), styled=terminal and os.environ.get("TERM") != "dumb"):
         click.echo(line)
     if problem is not None:
         click.echo(f"crystal: feedback can't refer to this answer: {problem}", err=True)
@@ -48,6 +66,22 @@ def ask(question: str, count: int, *, lexical: bool, as_json: bool) -> int:  # n
         known = f"crystal feedback {answer.answer_id} good --correct PATH#ANCHOR"
         click.echo(f"if you know where it is: {known}", err=True)
     return 0
+
+
+@contextlib.contextmanager
+def _meanwhile(answer: asking.Answer) -> Iterator[None]:
+    """Shows the answer by words as long as the block runs; a terminal that is too low for it keeps it."""
+    size = shutil.get_terminal_size()
+    lines = ["by words, while the encoder loads:", "", *shown(answer, Path.cwd())]
+    for line in lines:
+        click.echo(line[: size.columns - 1])
+    yield
+    if len(lines) < size.lines and os.environ.get("TERM") != "dumb":
+        click.echo(
+            f"\x1b[{len(lines)}A\x1b[J", nl=False
+        )  # up so many lines, and all below cleared (ECMA-48 CUU, ED)
+    else:
+        click.echo()
 
 
 def _problem_of_keeping(store: Store, answer: asking.Answer) -> str | None:

@@ -16,10 +16,11 @@ from knowledge_platform.commands import Verbatim, VerbatimGroup, print_json, sto
 from knowledge_platform.errors import CrystalError
 from knowledge_platform.feedback import Feedback, FeedbackLogger
 from knowledge_platform.lessons import sections
+from knowledge_platform.loading import QuestionVector
 from knowledge_platform.naming import named
 from knowledge_platform.releases import Release, Store
 from knowledge_platform.search import opened, words_of
-from knowledge_platform.settings import GOLDEN_TOP, QUERY_LIMIT
+from knowledge_platform.settings import GOLDEN_TOP, QUERY_LIMIT, encoder_path
 from knowledge_platform.text import printable
 
 
@@ -103,7 +104,12 @@ def add(question: str, section: str) -> int:
     replaced = pinning.add(store, wanted)
     instead = f", no longer {printable(replaced.section.name)}" if replaced else ""
     click.echo(f'pinned: "{printable(question)}" must find {printable(place.name)}{instead}')
-    if place.key not in [(one.path, one.anchor) for one in ask(store, question, GOLDEN_TOP).passages]:
+    if place.key not in [
+        (one.path, one.anchor)
+        for one in ask(
+            store, question, GOLDEN_TOP, QuestionVector(question, encoder_path(os.environ))
+        ).passages
+    ]:
         click.echo(f"at present it is not among the first {GOLDEN_TOP}", err=True)
     return 0
 

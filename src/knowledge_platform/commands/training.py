@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from knowledge_platform.errors import (
 from knowledge_platform.infra import check_programs, check_space
 from knowledge_platform.progress import Bars, Lines, Progress
 from knowledge_platform.releases import Store
-from knowledge_platform.settings import Settings, docs_roots, store_folder
+from knowledge_platform.settings import Settings, docs_roots, encoder_path, store_folder
 from knowledge_platform.status import status_file
 from knowledge_platform.text import printable
 
@@ -57,11 +57,22 @@ the smoke query, 75 another training runs, 78 something is to be set up first.
 @click.option(
     "--allow-mass-delete", is_flag=True, help="Go on when more than 30 % of the deployed files are gone."
 )
+@click.option(
+    "--require-dense", is_flag=True, help="Fail where there is no encoder, instead of going by words only."
+)
 @click.option("--check", is_flag=True, help="Check programs, docs, store and disk space; train nothing.")
 @click.option(
     "--json", "as_json", is_flag=True, help="One JSON object on stdout at the end; progress goes to stderr."
 )
-def train(docs: tuple[Path, ...], *, full: bool, allow_mass_delete: bool, check: bool, as_json: bool) -> int:
+def train(
+    docs: tuple[Path, ...],
+    *,
+    full: bool,
+    allow_mass_delete: bool,
+    require_dense: bool,
+    check: bool,
+    as_json: bool,
+) -> int:
     """Train on the docs and deploy what came of it.
 
     Six phases: infra, validation, ingest, training, evaluation, deployment. A file that can't be used is skipped with its reason. With
@@ -76,6 +87,8 @@ def train(docs: tuple[Path, ...], *, full: bool, allow_mass_delete: bool, check:
             docs_roots(docs, os.environ),
             full=full,
             allow_mass_delete=allow_mass_delete,
+            encoder=encoder_path(os.environ),
+            require_dense=require_dense,
         )
         if check:
             return _check(settings, as_json=as_json)
@@ -92,7 +105,7 @@ def train(docs: tuple[Path, ...], *, full: bool, allow_mass_delete: bool, check:
             print_json({"result": result_of(problem), **facts})
         raise
     message = _outcome_line(outcome)
-    progress.finish(outcome.result, message=message)
+    progress.finish(outcome.result, message=message, quality=_quality(outcome))
     if as_json:
         print_json(_outcome_json(outcome))
     else:
@@ -162,7 +175,24 @@ def _check(settings: Settings, *, as_json: bool) -> int:
 
 
 def _outcome_json(outcome: "Outcome") -> dict[str, Any]:
-    return asdict(outcome) | {"skipped": [asdict(one) | {"root": str(one.root)} for one in outcome.skipped]}
+    shown = {field.name: getattr(outcome, field.name) for field in fields(outcome)}
+    return shown | {
+        "changes": asdict(outcome.changes),
+        "skipped": [asdict(one) | {"root": str(one.root)} for one in outcome.skipped],
+        "report": outcome.report and outcome.report.as_json(),
+    }
+
+
+def _quality(outcome: "Outcome") -> str | None:
+    """How good the ranker is, in a line: on the kind of question of which there are most."""
+    if outcome.report is None or outcome.report.ranking is None:
+        return None
+    ranking = outcome.report.ranking
+    most = max(ranking.rungs[-1].comparisons, key=lambda one: one.questions)
+    if not most.questions:
+        return None
+    before = "untrained" if ranking.against is None else "before"
+    return f"nDCG@10 {most.candidate:.3f} on {most.questions} {most.name} ({before}: {most.deployed:.3f})"
 
 
 def _outcome_line(outcome: "Outcome") -> str:

@@ -1,0 +1,90 @@
+"""Which ranker answers: the ladder of phase 5. The first rung that the gate doesn't refuse is taken.
+
+    trained       adapter and memory, as they were learned
+    adapter off   what people said, no more
+    memory off    the adapter, without what people said
+    untrained     words and vectors
+    as deployed   the ranker that answers now, on the new documents
+
+The fallbacks keep fresh text from being held back by a worse ranker. Only a golden query that no rung answers refuses the release.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from knowledge_platform.errors import RefusedError
+from knowledge_platform.gate import Rung, judged
+from knowledge_platform.making import refusal
+from knowledge_platform.ranking import Memory, Ranking
+from knowledge_platform.training import Learned
+from knowledge_platform.trial import Ranker, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """The ranker that answers now, carried over to the new documents; `tested` is its memory without the questions of the gate."""
+
+    release: str
+    ranker: Ranker
+    tested: Memory | None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The rung that was taken, and every one that was tried. `against` is the deployed release, None where nothing comparable was."""
+
+    ranker: str
+    ranking: Ranking
+    against: str | None
+    rungs: tuple[Rung, ...]
+
+    def __str__(self) -> str:
+        taken = self.rungs[-1]
+        asked = [one for one in taken.comparisons if one.questions]
+        figures = ", ".join(f"{one.name} {one.deployed:.3f} -> {one.candidate:.3f}" for one in asked)
+        refused = "; ".join(f"{rung.name} refused ({', '.join(rung.problems)})" for rung in self.rungs[:-1])
+        return ". ".join(
+            part for part in (f"{self.ranker}: nDCG@10 {figures or 'not measured'}", refused) if part
+        )
+
+
+def chosen(
+    trial: Trial,
+    learned: Learned,
+    deployed: Deployed | None,
+    lost: Callable[[Ranking], Sequence[str]],
+    advance: Callable[[int], object] = lambda _count: None,
+) -> Choice:
+    """Takes the first rung that passes; `lost` names the golden queries that a ranking doesn't answer well enough.
+
+    Raises:
+        RefusedError: a golden query is lost on every rung.
+    """
+    base = Ranker(deployed.ranker.adapter, deployed.tested) if deployed else Ranker(None, None)
+    gains, clusters = trial.gains(base), trial.clusters()
+    tried: list[Rung] = []
+    for name, ranking, tested in _ladder(learned, deployed):
+        rung = judged(name, gains, trial.gains(tested), clusters, lost(ranking))
+        advance(1)
+        tried.append(rung)
+        if not rung.problems:
+            return Choice(name, ranking, deployed.release if deployed else None, tuple(tried))
+    raise RefusedError(refusal(list(tried[-1].lost)))
+
+
+def _ladder(learned: Learned, deployed: Deployed | None) -> Iterator[tuple[str, Ranking, Ranker]]:
+    """Name, the ranking that would answer, and the ranker that the gate asks; each once."""
+    rungs: list[tuple[str, Ranker, Memory | None]] = []
+    spoken = len(learned.memory.weights) > 0
+    memory, tested = (learned.memory, learned.tested) if spoken else (None, None)
+    if spoken or learned.adapter is not None:
+        rungs.append(("trained", Ranker(learned.adapter, memory), tested))
+    if spoken and learned.adapter is not None:
+        rungs.append(("adapter off", Ranker(None, memory), tested))
+        rungs.append(("memory off", Ranker(learned.adapter, None), None))
+    rungs.append(("untrained", Ranker(None, None), None))
+    if deployed is not None:
+        rungs.append(("as deployed", deployed.ranker, deployed.tested))
+    for name, ranker, tested in rungs:
+        ranking = Ranking(learned.vectors, learned.sections, ranker.adapter, ranker.memory)
+        yield name, ranking, Ranker(ranker.adapter, tested)

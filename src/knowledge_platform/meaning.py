@@ -1,0 +1,168 @@
+"""A ranker by meaning in the making: the encoder's part in each phase. Loaded where there is an encoder; without one, words do all of it."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+from knowledge_platform import model
+from knowledge_platform.choice import Choice, Deployed, chosen
+from knowledge_platform.corpus import Corpus, corpus_of
+from knowledge_platform.embeddings import Embeddings, Encodes
+from knowledge_platform.evaluation import Pinned, Report
+from knowledge_platform.lessons import Resolved, known_lessons
+from knowledge_platform.pairs import held_out_question, material
+from knowledge_platform.progress import Progress
+from knowledge_platform.ranking import Ranking
+from knowledge_platform.releases import Release
+from knowledge_platform.search import facts_of
+from knowledge_platform.settings import GOLDEN_TOP
+from knowledge_platform.training import Learned, learn, remembered, texts_of
+from knowledge_platform.trial import Ranker, Trial, masked_texts, words
+
+Before = tuple[Release, sqlite3.Connection]
+
+
+class ByMeaning:
+    """The phases come in their order, each once."""
+
+    embedded: int | None
+    encoded: int | None
+    _learned: Learned
+    _choice: Choice
+
+    def __init__(
+        self,
+        database: sqlite3.Connection,
+        said: Resolved,
+        deployed: Before | None,
+        embeddings: Embeddings,
+        encoder: Encodes,
+        progress: Progress,
+    ) -> None:
+        self._database, self._said, self._deployed = database, said, deployed
+        self._embeddings, self._encoder, self._progress = embeddings, encoder, progress
+        self._corpus = corpus_of(database)
+        self._material = material(self._corpus, said.kept)
+
+    @classmethod
+    @contextlib.contextmanager
+    def kept(
+        cls,
+        cache: Path,
+        encoder: Encodes,
+        database: sqlite3.Connection,
+        said: Resolved,
+        deployed: Before | None,
+        progress: Progress,
+    ) -> Iterator[Self]:
+        """With the vectors that are kept in the folder `cache`."""
+        with Embeddings.kept(cache, encoder, progress.note) as embeddings:
+            yield cls(database, said, deployed, embeddings, encoder, progress)
+
+    def prepare(self) -> str:
+        """Encodes every text that never was: what follows finds all its vectors there."""
+        passages = self._embeddings.missing(texts_of(self._corpus))
+        lessons = [*self._said.kept, *(known_lessons(self._deployed[1]) if self._deployed else ())]
+        others = self._embeddings.missing(
+            [
+                *self._material.texts(),
+                *masked_texts(self._corpus, self._material.masked).values(),
+                *(lesson.query for lesson in lessons),
+                *(golden.query for golden, _ in self._said.golden),
+            ]
+        )
+        new = sorted({*passages, *others}, key=lambda text: (-len(text), text))
+        self._progress.expect(len(new), "texts", work=sum(map(_work, new)))
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            self._progress.advance(count, work=sum(map(_work, new[done : done + count])))
+            done += count
+
+        self._embeddings.encode(new, advance=advance)
+        self.embedded, self.encoded = len(passages), len(new)
+        return f", {self.embedded} passages encoded, {len(new) - self.embedded} other texts"
+
+    def train(self) -> str:
+        self._learned = learn(self._corpus, self._material, self._said.kept, self._embeddings, self._progress)
+        learned = "an adapter" if self._learned.adapter is not None else "no adapter"
+        return f"{learned} from {self._learned.pairs} pairs, {len(self._said.kept)} lessons remembered"
+
+    def judge(self, report: Report) -> Report:
+        trial = Trial.of(self._corpus, self._material, self._learned, self._embeddings, self._database)
+        golden = _Golden(self._said, self._corpus, self._embeddings, self._database)
+        self._choice = chosen(trial, self._learned, self._carried_over(), golden.lost)
+        return replace(report, ranking=self._choice, golden=golden.places(self._choice.ranking))
+
+    def save(self, staging: Path) -> list[str]:
+        facts = {
+            "encoder_id": self._encoder.id,
+            "floor": self._learned.floor,
+            "ranker": self._choice.ranker,
+        }
+        model.store_facts(self._database, facts)
+        self._embeddings.forget()
+        return model.save(staging, self._choice.ranking)
+
+    def answers(self, release: Release, database: sqlite3.Connection, question: str) -> bool:
+        """Reads the files as a question does."""
+        ranker = model.load(release, database)
+        (vector,) = self._embeddings.vectors([question])
+        return bool(ranker.answer(database, question, vector, 1, floor=False))
+
+    def _carried_over(self) -> Deployed | None:
+        """The ranker that answers now, on the new documents; None where it is of another encoder."""
+        if self._deployed is None:
+            return None
+        release, database = self._deployed
+        if facts_of(database).get("encoder_id") != self._encoder.id:
+            return None
+        ranker = model.load(release, database)
+        adapter = ranker.ranking.adapter
+        if ranker.ranking.memory is None:
+            return Deployed(release.id, Ranker(adapter, None), None)
+        lessons = known_lessons(database)
+        untested = [lesson for lesson in lessons if not held_out_question(lesson.query)]
+        return Deployed(
+            release.id,
+            Ranker(adapter, remembered(self._corpus, lessons, self._embeddings)),
+            remembered(self._corpus, untested, self._embeddings),
+        )
+
+
+class _Golden:
+    """The golden queries, ready to be asked of any ranking."""
+
+    def __init__(
+        self, said: Resolved, corpus: Corpus, embeddings: Embeddings, database: sqlite3.Connection
+    ) -> None:
+        self._golden = said.golden
+        self._sections: Sequence[Sequence[int]] = [
+            corpus.by_name.get(section.key, ()) if section else () for _, section in said.golden
+        ]
+        queries = [golden.query for golden, _ in said.golden]
+        self._vectors = embeddings.vectors(queries)
+        self._words = [words(database, query) for query in queries]
+
+    def lost(self, ranking: Ranking) -> list[str]:
+        """Those whose section is there and isn't found; one that is gone can't be."""
+        return [one.query for one in self.places(ranking) if one.section and one.place is None]
+
+    def places(self, ranking: Ranking) -> tuple[Pinned, ...]:
+        found = []
+        for (golden, section), sections, vector, said in zip(
+            self._golden, self._sections, self._vectors, self._words, strict=True
+        ):
+            top = [one.section for one in ranking.found(vector, said, GOLDEN_TOP)]
+            place = next((place for place, one in enumerate(top, 1) if one in sections), None)
+            found.append(Pinned(golden.query, section.name if section else None, place))
+        return tuple(found)
+
+
+def _work(text: str) -> int:
+    """How long a text takes to encode, in units of its own: a fixed part, and its characters until the encoder reads no more."""
+    return 60 + min(len(text), 600)

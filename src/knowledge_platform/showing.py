@@ -1,0 +1,77 @@
+"""An answer -> lines for people: where it stands, under which headings, and the lines that match best."""
+
+import os
+import re
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from knowledge_platform.ask import Answer
+from knowledge_platform.search import Passage, words_of
+from knowledge_platform.text import printable
+
+SNIPPET_LINES = 3
+SNIPPET_WIDTH = 110
+_BOLD, _PLACE, _PLAIN = "\x1b[1m", "\x1b[36m", "\x1b[0m"
+
+
+def shown(answer: Answer, folder: Path, *, styled: bool = False) -> list[str]:
+    """For a terminal in this folder. `styled`: places are links (OSC 8), and the question's words are bold."""
+    if not answer.passages:
+        return ["no good match"]
+    lines: list[str] = []
+    pattern = _pattern(words_of(answer.question))
+    for passage in answer.passages:
+        trail = " > ".join(part for part in (passage.crumbs, passage.heading) if part)
+        stale = f" (stale: {printable(passage.stale)})" if passage.stale is not None else ""
+        lifted = " (here because of feedback)" if passage.lifted else ""
+        place = _place(passage, folder)
+        if styled:
+            place = f"{_link(passage)}{_PLACE}{place}{_PLAIN}{_LINK_END}"
+        lines += ["", f"{place}{stale}{lifted}  {printable(trail)}".rstrip()]
+        lines += [
+            f"    {_highlighted(line, pattern) if styled else line}" for line in _snippet(passage, pattern)
+        ]
+    return [*lines[1:], "", f"answer {answer.answer_id}"]
+
+
+_LINK_END = "\x1b]8;;\x1b\\"
+
+
+def _link(passage: Passage) -> str:
+    """A terminal opens it with a click; one that doesn't know the sequence shows nothing of it."""
+    path = quote(os.fsencode(os.path.join(passage.root, passage.path)))
+    return f"\x1b]8;;file://{socket.gethostname()}{path}\x1b\\"
+
+
+def _place(passage: Passage, folder: Path) -> str:
+    """path:start-end that a terminal can open: relative where the file is below the folder."""
+    path = os.path.join(passage.root, passage.path)
+    inside = f"{folder}{os.sep}"
+    return f"{printable(path.removeprefix(inside))}:{passage.start}-{passage.end}"
+
+
+def _pattern(words: Sequence[str]) -> re.Pattern[str]:
+    """Words that begin like one of these: a long word's first letters will do, as stems go."""
+    stems = [re.escape(word[: max(4, len(word) - 3)]) for word in words]
+    return re.compile(rf"\b(?:{'|'.join(stems)})\w*", re.IGNORECASE)
+
+
+def _snippet(passage: Passage, pattern: re.Pattern[str]) -> list[str]:
+    """The lines around the one with the most of the question's words."""
+    lines = [line for line in passage.text.split("\n") if line.strip()]
+    if len(lines) > 1 and passage.heading and passage.heading in lines[0]:
+        lines = lines[1:]
+    counts = [len(set(map(str.casefold, pattern.findall(line)))) for line in lines]
+    best = counts.index(max(counts))
+    return [_shortened(line) for line in lines[best : best + SNIPPET_LINES]]
+
+
+def _highlighted(line: str, pattern: re.Pattern[str]) -> str:
+    return pattern.sub(lambda match: f"{_BOLD}{match[0]}{_PLAIN}", line)
+
+
+def _shortened(line: str) -> str:
+    line = printable(line.replace("\t", "    "))
+    return line if len(line) <= SNIPPET_WIDTH else line[: SNIPPET_WIDTH - 1] + "…"
