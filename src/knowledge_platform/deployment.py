@@ -10,8 +10,10 @@ Killed anywhere before the swap, the release that answered goes on answering, an
 
 import contextlib
 import json
+import signal
 import sqlite3
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -92,3 +94,27 @@ def _ask_something(store: Store, release: Release, smoke: str | None, answers: P
     with contextlib.closing(opened(answering)) as database:
         if smoke is not None and not answers(answering, database, smoke):
             raise CrystalError(f"no passage for {smoke!r}")
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """A signal that asks to stop is heard before a deployment or after it, never within.
+
+    Handlers are put off, not blocked: the kernel gives a signal to any thread that doesn't block it (signal(7)), and libraries have some.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are handled elsewhere
+        return
+    heard: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: heard.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if callable(signal.getsignal(number))
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if heard:
+        signal.raise_signal(heard[0])

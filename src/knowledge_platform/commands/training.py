@@ -31,7 +31,7 @@ from knowledge_platform.status import status_file
 from knowledge_platform.text import printable
 
 if TYPE_CHECKING:
-    from knowledge_platform.phases import Outcome
+    from knowledge_platform.run import Outcome
 
 
 @click.command(
