@@ -241,7 +241,6 @@ def candidate(trained: "Crystal", tmp_path: Path) -> Path:
         ),
         ("UPDATE chunks SET text = text || '.' WHERE heading = 'Steps'", "is not what lines"),
         ("INSERT INTO passages (passages) VALUES ('delete-all')", "not one of 5 headings"),
-        ("DELETE FROM chunks", "no text"),
     ],
 )
 def test_the_gate_refuses_wrong_lines_and_an_index_that_finds_nothing(
