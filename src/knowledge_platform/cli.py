@@ -19,7 +19,11 @@ MODULES = {
     "unpin": "releasing",
     "feedback": "teaching",
     "golden": "teaching",
+    "report": "measuring",
+    "eval": "measuring",
 }
+# Where the command's name is none of ours: `eval` is Python's.
+FUNCTIONS = {"eval": "evaluate"}
 
 
 class Commands(VerbatimGroup):
@@ -32,7 +36,8 @@ class Commands(VerbatimGroup):
         if cmd_name not in MODULES:
             return None
         command: click.Command = getattr(
-            import_module(f"knowledge_platform.commands.{MODULES[cmd_name]}"), cmd_name
+            import_module(f"knowledge_platform.commands.{MODULES[cmd_name]}"),
+            FUNCTIONS.get(cmd_name, cmd_name),
         )
         return command
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from knowledge_platform.errors import RefusedError
 from knowledge_platform.markdown import lines_of
 from knowledge_platform.progress import Progress
+from knowledge_platform.reports import measured, sentence
 from knowledge_platform.search import search, words_of
 from knowledge_platform.settings import GATE_CHUNKS, GATE_QUERIES, TOP
 from knowledge_platform.text import printable
@@ -59,7 +60,7 @@ class Report:
     ranking: "Choice | None" = None
 
     def __str__(self) -> str:
-        return "; ".join(part for part in (self._checks(), str(self.ranking or "")) if part)
+        return f"{self._checks()}; {sentence(measured(self.as_json()))}"
 
     def _checks(self) -> str:
         if not self.queries:

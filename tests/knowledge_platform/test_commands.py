@@ -41,9 +41,11 @@ COMMANDS = dict(commands(program))
 def test_the_commands_are_these() -> None:
     assert sorted(MODULES) == [
         "ask",
+        "eval",
         "feedback",
         "golden",
         "releases",
+        "report",
         "rollback",
         "status",
         "train",
@@ -108,6 +110,7 @@ def test_check_says_what_is_there_and_trains_nothing(crystal: "Crystal") -> None
         "ok    docs",
         "ok    store",
         "ok    space",
+        "ok    encoder",
     ]
     assert crystal.store.current() is None
     assert crystal.json("train", "--check")["ok"]
@@ -116,7 +119,7 @@ def test_check_says_what_is_there_and_trains_nothing(crystal: "Crystal") -> None
 def test_check_fails_with_78_and_names_what_is_wrong(crystal: "Crystal") -> None:
     crystal.folder.write_text("a file where the store should be")
     lines = crystal.run("train", "--check", code=78).stdout.splitlines()
-    assert [line[:4] for line in lines] == ["ok  ", "ok  ", "FAIL", "FAIL"]
+    assert [line[:4] for line in lines] == ["ok  ", "ok  ", "FAIL", "FAIL", "ok  "]
     assert "CRYSTAL_STORE" in lines[2]
     assert "CRYSTAL_STORE" in crystal.run("train", code=78).stderr
 

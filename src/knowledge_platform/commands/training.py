@@ -14,6 +14,7 @@ import click
 
 from knowledge_platform.clock import Clock, system_clock
 from knowledge_platform.commands import Verbatim, print_json
+from knowledge_platform.encoder import ENCODER_ID, Encoder, EncoderUnavailable, locate
 from knowledge_platform.errors import (
     BusyError,
     ConfigError,
@@ -26,6 +27,7 @@ from knowledge_platform.errors import (
 from knowledge_platform.infra import check_programs, check_space
 from knowledge_platform.progress import Bars, Lines, Progress
 from knowledge_platform.releases import Store
+from knowledge_platform.reports import measured, quality
 from knowledge_platform.settings import Settings, docs_roots, encoder_path, store_folder
 from knowledge_platform.status import status_file
 from knowledge_platform.text import printable
@@ -60,7 +62,9 @@ the smoke query, 75 another training runs, 78 something is to be set up first.
 @click.option(
     "--require-dense", is_flag=True, help="Fail where there is no encoder, instead of going by words only."
 )
-@click.option("--check", is_flag=True, help="Check programs, docs, store and disk space; train nothing.")
+@click.option(
+    "--check", is_flag=True, help="Check programs, docs, store, disk space and encoder; train nothing."
+)
 @click.option(
     "--json", "as_json", is_flag=True, help="One JSON object on stdout at the end; progress goes to stderr."
 )
@@ -109,6 +113,8 @@ def train(
     if as_json:
         print_json(_outcome_json(outcome))
     else:
+        if how_good := _quality(outcome):
+            click.echo(f"how good: {how_good}; more: crystal report")
         click.echo(message)
     return 0
 
@@ -158,6 +164,7 @@ def _check(settings: Settings, *, as_json: bool) -> int:
         "docs": docs,
         "store": writable,
         "space": space,
+        "encoder": lambda: _encoder(settings),
     }
     results: dict[str, dict[str, object]] = {}
     for name, check in checks.items():
@@ -174,6 +181,18 @@ def _check(settings: Settings, *, as_json: bool) -> int:
     return 0 if passed else ConfigError.exit_code
 
 
+def _encoder(settings: Settings) -> str:
+    """What there is to encode with, loaded once to be sure. None is no failure: there are words."""
+    try:
+        path = locate(settings.encoder)
+        Encoder.load(path)
+    except EncoderUnavailable as problem:
+        if settings.require_dense:
+            raise
+        return f"none, so answers will go by words only: {problem}"
+    return f"{ENCODER_ID}, {path}, its sha256 is right"
+
+
 def _outcome_json(outcome: "Outcome") -> dict[str, Any]:
     shown = {field.name: getattr(outcome, field.name) for field in fields(outcome)}
     return shown | {
@@ -184,23 +203,20 @@ def _outcome_json(outcome: "Outcome") -> dict[str, Any]:
 
 
 def _quality(outcome: "Outcome") -> str | None:
-    """How good the ranker is, in a line: on the kind of question of which there are most."""
-    if outcome.report is None or outcome.report.ranking is None:
-        return None
-    ranking = outcome.report.ranking
-    most = max(ranking.rungs[-1].comparisons, key=lambda one: one.questions)
-    if not most.questions:
-        return None
-    before = "untrained" if ranking.against is None else "before"
-    return f"nDCG@10 {most.candidate:.3f} on {most.questions} {most.name} ({before}: {most.deployed:.3f})"
+    return None if outcome.report is None else quality(measured(outcome.report.as_json()))
 
 
 def _outcome_line(outcome: "Outcome") -> str:
     made = f"{outcome.files} files, {outcome.chunks} chunks, {outcome.seconds:.1f} s"
+    words = "" if outcome.lexical is None else ", by words only (crystal train --check says why)"
     if not outcome.deployed:
+        how = "ready, but not deployed" if outcome.report else "up to date, but not deployed"
         pin = f"{outcome.pinned} is pinned and answers until crystal unpin"
-        return f"{'built' if outcome.report else 'up to date:'} {outcome.release}: {made}; {pin}"
+        return f"{how}: release {outcome.release}, {made}; {pin}{words}"
     if outcome.report is None:
-        return f"up to date: release {outcome.release}, {made}"
-    example = printable(outcome.report.smoke or "…").translate(str.maketrans('"$`\\', "'   "))
-    return f'deployed {outcome.release}: {made}. Try: crystal ask "{example}"'
+        return f"up to date: release {outcome.release}, {made}{words}"
+    # What a shell would take for its own goes: the line is there to be copied.
+    example = " ".join(
+        printable(outcome.report.smoke or "…").translate(str.maketrans('"$`\\', "    ")).split()
+    )
+    return f'deployed: release {outcome.release}, {made}{words}. Try: crystal ask "{example}"'
