@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
@@ -178,7 +179,11 @@ def test_a_journal_gets_one_line_a_phase_and_the_result(crystal: "Crystal") -> N
     ]
     assert "\r" not in done.stderr
     assert "\x1b" not in done.stderr
-    (last,) = done.stdout.splitlines()
+    how_good, last = done.stdout.splitlines()
+    assert re.fullmatch(
+        r"how good: nDCG@10 [01]\.\d{3} on \d held-out headings? \(untrained: [01]\.\d{3}\); more: crystal report",
+        how_good,
+    )
     assert last.startswith(f"deployed {crystal.current().id}: 2 files, 5 chunks, ")
     question = last.partition('crystal ask "')[2].rstrip('"')
     assert crystal.ask(question), "what the last line proposes works"

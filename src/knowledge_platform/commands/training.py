@@ -210,7 +210,7 @@ def _outcome_line(outcome: "Outcome") -> str:
     made = f"{outcome.files} files, {outcome.chunks} chunks, {outcome.seconds:.1f} s"
     words = "" if outcome.lexical is None else ", by words only (crystal train --check says why)"
     if not outcome.deployed:
-        how = "ready, but not deployed" if outcome.report else "up to date, but not deployed"
+        how = "made, but not deployed" if outcome.report else "up to date, but not deployed"
         pin = f"{outcome.pinned} is pinned and answers until crystal unpin"
         return f"{how}: release {outcome.release}, {made}; {pin}{words}"
     if outcome.report is None:
@@ -219,4 +219,4 @@ def _outcome_line(outcome: "Outcome") -> str:
     example = " ".join(
         printable(outcome.report.smoke or "…").translate(str.maketrans('"$`\\', "    ")).split()
     )
-    return f'deployed: release {outcome.release}, {made}{words}. Try: crystal ask "{example}"'
+    return f'deployed {outcome.release}: {made}{words}. Try: crystal ask "{example}"'
