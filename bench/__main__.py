@@ -61,8 +61,9 @@ python3 -m venv .venv
 `--quick` takes some minutes, `--write` writes this page, and `--help` says the rest. Each table stands below how it was
 measured. As root the burst sets `fs.inotify.max_queued_events` for some moments, for the whole machine.
 
-The last chapters are about `crystal`: what it costs, and how good its answers are. `--corpus DIR` measures it on other
-documents: DIR has `docs/` and `questions.txt` in it, as [bench/questions.txt](../bench/questions.txt) is written.
+The last chapters are about `crystal`, the `[crystal]` extra: what it costs, and how good its answers are, on this manual
+and where a title says so on other documents. `--corpus DIR` measures it on yours: DIR has `docs/` and `questions.txt` in
+it, as [bench/questions.txt](../bench/questions.txt) is written.
 """
 
 EXAMPLES = """\
@@ -71,7 +72,7 @@ examples:
   python -m bench armed restart            two rows, at full size
   python -m bench --write                  everything, into docs/benchmarks.md
   python -m bench --huge --place /dev/shm  with two million files, in memory
-  python -m bench crystal-quality --corpus ~/manual
+  python -m bench crystal-quality --corpus ~/manual --name "our manual"
                                            how good the answers are, on documents and questions of yours
 """
 
@@ -93,7 +94,7 @@ def main(words: Sequence[str] | None = None) -> None:
     )  # fmt: skip
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # trees and limits are put back
     failed = False
-    with ground_at(place, scale, (str(given.python), *MODULE), given.corpus) as ground:
+    with ground_at(place, scale, (str(given.python), *MODULE), given.corpus, given.name) as ground:
         for name in names:
             try:
                 section = rows[name](ground)
@@ -116,12 +117,13 @@ def ground_at(
     scale: Scale,
     program: tuple[str, ...] = (sys.executable, *MODULE),
     corpus: Path | None = None,
+    name: str = "",
 ) -> Iterator[Ground]:
     """Ground for rows of `program`: trees below `place`, homes in the temporary folder, all removed at the end."""
     scratch = Path(tempfile.mkdtemp(prefix="training-watch-bench-"))
     trees = Path(tempfile.mkdtemp(prefix="training-watch-bench-", dir=place))
     try:
-        yield Ground(scale, program, trees, scratch, find_peers(scratch), corpus)
+        yield Ground(scale, program, trees, scratch, find_peers(scratch), corpus, name)
     finally:
         say("removing the trees")
         shutil.rmtree(trees, ignore_errors=True)
@@ -154,6 +156,12 @@ def _parser() -> argparse.ArgumentParser:
         "--corpus", type=Path, metavar="DIR",
         help="for the crystal rows, a folder with docs/ and questions.txt in it; this project's own",
     )  # fmt: skip
+    parser.add_argument(
+        "--name",
+        default="",
+        metavar="NAME",
+        help="how the page calls these documents; as their folder is called",
+    )
     parser.add_argument(
         "--write", action="store_true", help="write docs/benchmarks.md, but rows not measured stay"
     )

@@ -51,7 +51,7 @@ QUICK = Scale(
 class Ground:
     """`program` is ours; `place` holds the trees, `scratch` the homes. Trees are made when first asked for, and used again.
 
-    `corpus` is the folder with the documents that crystal is measured on; None is the project's own.
+    `corpus` is the folder with the documents that crystal is measured on, and `name` what they are called; None is the project's own.
     """
 
     scale: Scale
@@ -60,6 +60,7 @@ class Ground:
     scratch: Path
     peers: Peers
     corpus: Path | None = None
+    name: str = ""
     _trees: dict[int, Tree] = field(default_factory=dict)
     _trained: dict[Path, Home] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=count)

@@ -101,8 +101,14 @@ class Ended:
     peak: float
 
 
-def finished(argv: Sequence[str], env: Mapping[str, str], *, stdout: int = subprocess.DEVNULL) -> Ended:
-    """Run a command to its end. Raises RuntimeError, with its last words, where it fails."""
+def finished(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    stdout: int = subprocess.DEVNULL,
+    look: Callable[[], object] = lambda: None,
+) -> Ended:
+    """Run a command to its end; `look` is called each LOOK. Raises RuntimeError, with its last words, where it fails."""
     peak = 0.0
     with tempfile.TemporaryFile() as errors:
         began = time.perf_counter()
@@ -113,6 +119,7 @@ def finished(argv: Sequence[str], env: Mapping[str, str], *, stdout: int = subpr
                 # Not ru_maxrss: that is never less than what this process had when it forked (exec_mmap in fs/exec.c).
                 while not poller.poll(LOOK * 1000):
                     peak = max(peak, Process(child.pid, began).peak())
+                    look()
             seconds = time.perf_counter() - began
             _, status, usage = os.wait4(child.pid, 0)
             child.returncode = os.waitstatus_to_exitcode(status)

@@ -1,6 +1,6 @@
 """Documents and what is asked of them: the project's own, or a folder with docs/ and questions.txt in it.
 
-questions.txt has one need a line, `GOLD|GOLD… ;; first phrasing ;; second phrasing`, a GOLD as in bench.metrics.
+questions.txt has one need a line, `GOLD|GOLD… ;; first phrasing ;; second phrasing`, a GOLD as in knowledge_platform.measures.
 unanswerable.txt has one question a line that the documents don't answer, `far ;; …` from another field or `near ;; …`.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.metrics import matches
 from knowledge_platform.chunks import chunks_of
+from knowledge_platform.measures import Section, matches
 
 BENCH = Path(__file__).parent.parent
 
@@ -41,8 +41,8 @@ class Corpus:
         return f"{title}, {self.name}" if self.name else title
 
 
-def corpus_at(folder: Path | None = None) -> Corpus:
-    """The corpus in a folder, or the project's own.
+def corpus_at(folder: Path | None = None, name: str = "") -> Corpus:
+    """The corpus in a folder, by this name or the folder's; or the project's own.
 
     Without questions of its own that can't be answered it gets our `far` ones: no manual of software answers these.
 
@@ -62,15 +62,15 @@ def corpus_at(folder: Path | None = None) -> Corpus:
                 raise CorpusError(f"not `far ;; …` or `near ;; …`: {line}")
     if not own.exists():
         asked = {"far": asked["far"]}
-    return Corpus(folder.resolve().name if folder else "", docs, needs, asked)
+    return Corpus(name or folder.resolve().name if folder else "", docs, needs, asked)
 
 
-def section_of(docs: Path, gold: str) -> str:
-    """The first section that a gold means, as `file.md#anchor`. Raises OSError, or CorpusError where there is none."""
+def section_of(docs: Path, gold: str) -> Section:
+    """The first section that a gold means. Raises OSError, or CorpusError where there is none."""
     file = gold.partition("#")[0]
     for chunk in chunks_of((docs / file).read_text(encoding="utf-8")):
         if matches(gold, (file, chunk.anchor)):
-            return f"{file}#{chunk.anchor}"
+            return file, chunk.anchor
     raise CorpusError(f"questions.txt asks for {gold}, but {docs / file} has no such section")
 
 

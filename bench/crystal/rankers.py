@@ -1,5 +1,9 @@
 """What one release finds, by each of its parts and by all of them: the systems that are compared.
 
+FTS5 ───┬──▶ RRF (by rank)
+dense ──┤
+        └──▶ fusion (by score) ──▶ trained (an adapter of the questions, and what people said): `crystal ask`
+
 Here alone the bench looks inside: a user sees one answer, not what each part would have said.
 """
 
@@ -7,22 +11,33 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from bench.metrics import Section
+from knowledge_platform.corpus import corpus_of
+from knowledge_platform.embeddings import Vectors
+from knowledge_platform.encoder import Encoder, locate
+from knowledge_platform.measures import Section
+from knowledge_platform.model import Model, load
+from knowledge_platform.ranking import Ranking, Words
 from knowledge_platform.releases import Store
-from knowledge_platform.search import opened, search
+from knowledge_platform.search import facts_of, opened, search
 from knowledge_platform.settings import FLOOR
+from knowledge_platform.trial import words
 
 FTS5 = "FTS5"
+DENSE = "dense"
 RRF = "RRF"
+FUSION = "fusion"
+TRAINED = "trained"
 
-# Enough passages for ten sections: the longest are some twenty.
-PASSAGES = 100
+# Passages, or sections, of one ranking that are fused: far more than the ten that count.
+DEEP = 100
+SHOWN = 5  # passages, as `crystal ask` shows without being told how many
 
 
 class Ranker(Protocol):
@@ -34,36 +49,86 @@ class Ranker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Systems:
-    """`rankers` by name, each building on those before; the last one, the deployed, is what `crystal ask` answers with."""
+    """`rankers` by name, each building on those before; the last one, the deployed, is what `crystal ask` answers with.
 
-    rankers: Mapping[str, Ranker]
+    `gates` say whether a question has a good match: by words alone, and as deployed. `model` is None where there is no encoder.
+    """
+
     database: sqlite3.Connection
+    rankers: Mapping[str, Ranker]
+    gates: Mapping[str, Callable[[str], bool]]
+    model: Model | None
 
     @property
     def deployed(self) -> str:
         return list(self.rankers)[-1]
 
-    def answers(self, question: str) -> bool:
-        """Whether `crystal ask` finds a good match."""
-        return bool(search(self.database, question, 5, floor=FLOOR))
-
 
 @contextmanager
 def systems_in(store: Path) -> Iterator[Systems]:
     """Those of the release that answers in a store, as long as the block runs."""
-    with closing(opened(Store(store).answering())) as database:
-        yield Systems({FTS5: Words(database)}, database)
+    release = Store(store).answering()
+    with closing(opened(release)) as database:
+        by_words = ByWords(database)
+        gates: dict[str, Callable[[str], bool]] = {
+            FTS5: lambda question: bool(search(database, question, SHOWN, floor=FLOOR))
+        }
+        if not facts_of(database).get("encoder_id"):
+            yield Systems(database, {FTS5: by_words}, gates, None)
+            return
+        model = load(release, database)
+        corpus = corpus_of(database)
+        names = [
+            (corpus.pieces[first].path, corpus.pieces[first].chunk.anchor) for first, *_ in corpus.members
+        ]
+        untrained = Ranking(model.ranking.vectors, model.ranking.sections)
+        by_meaning = ByScore(untrained, names, None)
+        rankers: dict[str, Ranker] = {
+            FTS5: by_words,
+            DENSE: by_meaning,
+            RRF: ByRank((by_words, by_meaning)),
+            FUSION: ByScore(untrained, names, database),
+            TRAINED: Deployed(model, database),
+        }
+        gates[TRAINED] = lambda question: bool(model.answer(database, question, vector_of(question), SHOWN))
+        yield Systems(database, rankers, gates, model)
+
+
+@cache
+def encoder() -> Encoder:
+    """Loaded once, when it is first needed."""
+    return Encoder.load(locate(None))
+
+
+@cache
+def vector_of(question: str) -> Vectors:
+    """A question's vector (384): every system is asked the same ones."""
+    vector: Vectors = encoder().encode([question])[0]
+    return vector
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class ByWords:
     """FTS5 alone."""
 
     database: sqlite3.Connection
 
     def sections(self, question: str, count: int) -> list[Section]:
-        found = search(self.database, question, PASSAGES, floor=0.0)
+        found = search(self.database, question, DEEP, floor=0.0)
         return list(dict.fromkeys((passage.path, passage.anchor) for passage in found))[:count]
+
+
+@dataclass(frozen=True, slots=True)
+class ByScore:
+    """A ranking of vectors, with the words of a database; without one, of cosines alone. `names` are the sections'."""
+
+    ranking: Ranking
+    names: Sequence[Section]
+    database: sqlite3.Connection | None
+
+    def sections(self, question: str, count: int) -> list[Section]:
+        said = words(self.database, question) if self.database else Words((), ())
+        return [self.names[one.section] for one in self.ranking.found(vector_of(question), said, count)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +140,18 @@ class ByRank:
     def sections(self, question: str, count: int) -> list[Section]:
         scores = defaultdict[Section, float](float)
         for ranker in self.rankers:
-            for rank, section in enumerate(ranker.sections(question, PASSAGES), 1):
+            for rank, section in enumerate(ranker.sections(question, DEEP), 1):
                 scores[section] += 1 / (60 + rank)
         return sorted(scores, key=scores.__getitem__, reverse=True)[:count]
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What `crystal ask` answers with, a good match or not."""
+
+    model: Model
+    database: sqlite3.Connection
+
+    def sections(self, question: str, count: int) -> list[Section]:
+        found = self.model.answer(self.database, question, vector_of(question), count, floor=False)
+        return [(passage.path, passage.anchor) for passage in found]

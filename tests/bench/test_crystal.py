@@ -8,14 +8,18 @@ from pathlib import Path
 import pytest
 from bench.__main__ import CRYSTAL
 from bench.crystal.corpus import CorpusError, corpus_at, section_of
-from bench.crystal.rankers import ByRank
+from bench.crystal.quality import FEEDBACK
+from bench.crystal.rankers import DENSE, FTS5, FUSION, RRF, TRAINED, ByRank, systems_in
+from bench.crystal.remaining import Remaining
+from bench.crystal.store import fresh
 from bench.ground import Ground, Scale
-from bench.metrics import Section
 from bench.ours import MODULE
 from bench.peers import Peers
 from bench.processes import finished
 from bench.report import Line, table
 from bench.report import Section as Chapter
+
+from knowledge_platform.measures import Section
 
 TINY = Scale(
     sizes=(), small=0, burst=0, new_folders=0, changes=(), samples=0, idle=0.0, huge=0, repeat=1, questions=1
@@ -63,7 +67,7 @@ def test_a_corpus_is_its_documents_and_what_is_asked_of_them(corpus: Path) -> No
     found = corpus_at(corpus)
     assert [need.golds for need in found.needs] == [("logs.md#rot",), ("install/first.md", "logs.md#logs")]
     assert found.needs[0].phrasings == ("how do I get rid of ancient lines", "logrotate")
-    assert section_of(found.docs, "logs.md#rot") == "logs.md#rotation"
+    assert section_of(found.docs, "logs.md#rot") == ("logs.md", "rotation")
     with pytest.raises(CorpusError, match=r"logs\.md#nowhere"):
         section_of(found.docs, "logs.md#nowhere")
 
@@ -87,6 +91,37 @@ def test_a_command_that_fails_is_no_figure_but_its_last_words() -> None:
         finished(
             [sys.executable, "-I", "-c", "import sys; print('no model', file=sys.stderr); sys.exit(3)"], {}
         )
+
+
+def test_a_release_is_as_many_systems_as_it_has_parts(ground: Ground, corpus: Path) -> None:
+    with fresh(ground, corpus / "docs") as store:
+        _, facts = store.train()
+        assert facts["embedded"] == facts["chunks"]
+        with systems_in(store.path) as systems:
+            assert list(systems.rankers) == [FTS5, DENSE, RRF, FUSION, TRAINED]
+            assert systems.deployed == TRAINED
+            for name, ranker in systems.rankers.items():
+                assert ranker.sections("logrotate", 2)[0] == ("logs.md", "rotation"), name
+            assert systems.gates[TRAINED]("when are old lines thrown away?")
+            assert not systems.gates[TRAINED]("sourdough bread")
+        assert store.edit(0) == 1
+
+
+def test_what_was_said_is_in_the_chapter_beside_what_the_gate_took(ground: Ground) -> None:
+    chapter = CRYSTAL["crystal-quality"](ground)
+    assert any(FEEDBACK in line.values for line in chapter.lines)
+    assert [note.partition(",")[0] for note in chapter.notes] == [
+        "Without feedback", "With half of the verdicts", "With all verdicts",
+    ]  # fmt: skip
+
+
+def test_the_time_that_is_left_is_compared_with_what_it_was(tmp_path: Path) -> None:
+    remaining = Remaining(tmp_path / "status.json")
+    remaining.look()
+    assert remaining.error(ended=100.0) is None
+    # 10 s, 12 s and 9 s were said when 10 s, 8 s and 6 s were left: wrong by 0, 1/2 and 1/2; then too little is left to count.
+    remaining.said += [(90.0, 10), (92.0, 12), (94.0, 9), (99.0, 40)]
+    assert remaining.error(ended=100.0) == 0.5
 
 
 class Fixed:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from bench.metrics import bootstrap, matches, ndcg, ranks_of, recall, reciprocal_rank
+from bench.crystal.quality import FIRST_HIT, METRICS
+
+from knowledge_platform.measures import bootstrap, matches, ndcg, ranks_of, recall, reciprocal_rank
 
 A, B, C = ("a.md", "one"), ("a.md", "one-more"), ("b.md", "two")
 
@@ -59,6 +61,12 @@ def test_recall_and_reciprocal_rank() -> None:
 )
 def test_ndcg(ranks: list[int], golds: int, by_hand: float) -> None:
     assert ndcg(ranks, golds) == pytest.approx(by_hand, abs=1e-7)
+
+
+def test_the_first_hit_alone_is_ideal_wherever_another_answer_stands() -> None:
+    assert METRICS[FIRST_HIT]([2, 3], 2) == pytest.approx(0.6309298, abs=1e-7)
+    assert METRICS[FIRST_HIT]([1], 4) == 1.0
+    assert METRICS[FIRST_HIT]([11, 12], 2) == METRICS[FIRST_HIT]([], 2) == 0.0
 
 
 def test_a_bootstrap_over_equal_differences_has_no_width() -> None:

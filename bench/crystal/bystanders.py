@@ -1,0 +1,56 @@
+"""Headings that nobody spoke of: what feedback on other sections does to them.
+
+They are asked as the gate asks them (knowledge_platform/trial.py): sections that no adapter was trained on, of an index and of vectors
+that have lost these headings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.crystal.rankers import Systems, encoder
+from bench.ground import say
+from knowledge_platform.corpus import corpus_of
+from knowledge_platform.embeddings import Embeddings
+from knowledge_platform.measures import Section
+from knowledge_platform.pairs import material
+from knowledge_platform.ranking import Memory, means_of
+from knowledge_platform.training import Learned, texts_of
+from knowledge_platform.trial import Ranker, Trial
+
+NOTHING = Memory(np.empty((0, 0), np.float32), np.empty(0, np.int32), np.empty(0, np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class Bystanders:
+    """nDCG@10 of each question by the ranker before and by the one after, in rounds over so many needs."""
+
+    before: Sequence[float]
+    after: Sequence[float]
+    needs: int
+
+
+def bystanders(
+    systems: Systems, before: Ranker | None, store: Path, spoken_of: Collection[Section]
+) -> Bystanders:
+    """The ranker that answers now beside the one `before`, both of these documents; no headings where there are no vectors."""
+    if systems.model is None or before is None:
+        return Bystanders((), (), 0)
+    ranking = systems.model.ranking
+    corpus = corpus_of(systems.database)
+    with Embeddings.kept(store / "cache", encoder(), say) as embeddings:
+        means = means_of(embeddings.vectors(texts_of(corpus)), corpus.files)
+        learned = Learned(
+            vectors=np.asarray(ranking.vectors), sections=ranking.sections, means=means,
+            floor=systems.model.floor, pairs=0, adapter=None, memory=NOTHING, tested=NOTHING,
+        )  # fmt: skip
+        trial = Trial.of(corpus, material(corpus, ()), learned, embeddings, systems.database)
+    told = {section for name in spoken_of for section in corpus.by_name.get(name, ())}
+    after = Ranker(ranking.adapter, ranking.memory)
+    others = [section not in told for section in trial.clusters()["headings"]]
+    then, now = (trial.gains(ranker)["headings"][others].tolist() for ranker in (before, after))
+    return Bystanders(then, now, len(then))
