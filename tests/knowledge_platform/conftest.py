@@ -90,6 +90,19 @@ class Crystal:
         passages: list[dict[str, Any]] = self.json("ask", "--lexical", question)["passages"]
         return passages
 
+    def write_many(self) -> None:
+        """A document with headings enough that some of them are held out, whichever these are."""
+        names = [
+            f"{first}{last}"
+            for first in ("am", "ce", "fjo", "lla")
+            for last in ("ber", "dar", "rd", "ma", "sil")
+        ]
+        parts = [
+            f"## All about {name}\n\n{name.title()} is kept apart here, with words of its own to be found by: {name[::-1]}.\n"
+            for name in names
+        ]
+        self.write("many.md", "# Many\n\n" + "\n".join(parts))
+
     def current(self) -> Release:
         return self.store.answering()
 

@@ -1,6 +1,8 @@
 """Releases: immutable, swapped in one step, kept in number, rolled back and pinned."""
 
 import contextlib
+import json
+import re
 import sqlite3
 import stat
 import threading
@@ -278,3 +280,59 @@ def test_a_damaged_release_is_not_trained_on_further(trained: "Crystal") -> None
     assert "is damaged: everything is made anew" in done.stderr
     assert "deployed" in done.stdout
     assert trained.current().intact()
+
+
+def test_status_and_releases_name_the_ranker_its_quality_and_what_there_is_to_learn_from(
+    crystal: "Crystal",
+) -> None:
+    crystal.write_many()
+    crystal.run("train")
+    crystal.run("ask", "--lexical", "frobnicator")
+    answer = json.loads((crystal.folder / "answers.jsonl").read_text())["id"]
+    crystal.run("feedback", answer, "good")
+    crystal.run("golden", "add", "how do logs rotate?", "logs.md#rotation")
+    shown = crystal.run("status").stdout
+    assert re.search(r"^ranker      \w.*: nDCG@10 [01]\.\d{3} on \d held-out heading", shown, re.MULTILINE)
+    assert "encoder     minilm" in shown
+    assert "feedback    1 verdict; the release learned 0 lessons" in shown
+    assert "golden      1 query" in shown
+    crystal.environ["CRYSTAL_ENCODER_PATH"] = "/nowhere/model.onnx"
+    crystal.run("train")
+    shown = crystal.run("status").stdout
+    assert "ranker      by words\n" in shown
+    assert "encoder     none, so answers go by words only: /nowhere/model.onnx: No such file" in shown
+    assert "feedback    1 verdict; the release learned 1 lesson\n" in shown
+    newest, oldest = crystal.json("releases")
+    assert (newest["ranker"], newest["quality"], newest["lessons"]) == ("by words", None, 1)
+    assert oldest["quality"].startswith("nDCG@10 ")
+    facts = crystal.json("status")
+    assert facts["encoder"]["id"] is None
+    assert (facts["feedback"], facts["golden"]) == (1, {"queries": 1, "problem": None})
+    assert "    by words\n" in crystal.run("releases").stdout
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"[]", b'{"schema": 1}', b'{"schema": 1, "created_at": 3, "documents": 5}']
+)
+def test_what_answers_may_be_damaged_and_status_still_says_all_else(
+    trained: "Crystal", damage: bytes
+) -> None:
+    manifest = trained.current().folder / "manifest.json"
+    manifest.chmod(0o600)
+    manifest.write_bytes(damage)
+    (trained.folder / "golden.json").write_text("{")
+    shown = trained.run("status").stdout
+    assert "  damaged\n" in shown
+    assert "golden.json is damaged" in shown
+    assert "last run    " in shown
+    assert "  damaged\n    " in trained.run("releases").stdout
+    assert "error" in trained.json("releases")[0]
+    assert trained.json("status")["golden"]["queries"] is None
+
+
+@pytest.mark.parametrize(
+    "record", [b"", b"[]", b"{}", b"null", b'{"seconds": "x", "error": "\\u001b[2J"}', b"[" * 100_000]
+)
+def test_a_record_of_a_run_that_makes_no_sense_stops_nothing(trained: "Crystal", record: bytes) -> None:
+    (trained.folder / "runs" / "9.json").write_bytes(record)
+    assert "\x1b" not in trained.run("status").stdout

@@ -166,6 +166,7 @@ def test_a_missing_status_folder_costs_a_warning_only(crystal: "Crystal", tmp_pa
 
 
 def test_a_journal_gets_one_line_a_phase_and_the_result(crystal: "Crystal") -> None:
+    crystal.write_many()
     done = crystal.run("train")
     lines = done.stderr.splitlines()
     names = [line.partition(":")[0] for line in lines]
@@ -184,7 +185,7 @@ def test_a_journal_gets_one_line_a_phase_and_the_result(crystal: "Crystal") -> N
         r"how good: nDCG@10 [01]\.\d{3} on \d held-out headings? \(untrained: [01]\.\d{3}\); more: crystal report",
         how_good,
     )
-    assert last.startswith(f"deployed {crystal.current().id}: 2 files, 5 chunks, ")
+    assert last.startswith(f"deployed {crystal.current().id}: 3 files, 26 chunks, ")
     question = last.partition('crystal ask "')[2].rstrip('"')
     assert crystal.ask(question), "what the last line proposes works"
 

@@ -1,14 +1,24 @@
 """`crystal status`, `releases`, `rollback`, `unpin`: which release answers, and which one shall."""
 
+import contextlib
 import json
+import os
+import sqlite3
 from typing import Any
 
 import click
 
+from knowledge_platform import golden as pinning
 from knowledge_platform.commands import Verbatim, print_json, store_here
-from knowledge_platform.errors import CrystalError
+from knowledge_platform.encoder import ENCODER_ID, EncoderUnavailable, checked, locate
+from knowledge_platform.errors import CrystalError, one_line
+from knowledge_platform.feedback import FeedbackLogger
 from knowledge_platform.infra import training_pid
+from knowledge_platform.lessons import known_lessons
 from knowledge_platform.releases import Release, Store
+from knowledge_platform.reports import quality, report_of
+from knowledge_platform.search import opened
+from knowledge_platform.settings import encoder_path
 from knowledge_platform.text import printable
 
 
@@ -32,6 +42,9 @@ def status(*, as_json: bool) -> int:
         "store": str(store.folder),
         "release": _release_json(store, current) if current else None,
         "pinned": store.pinned(),
+        "encoder": _encoder(),
+        "feedback": sum(1 for _ in FeedbackLogger(store.folder).iter()),
+        "golden": _golden(store),
         "training_pid": training_pid(store),
         "last_run": _last_run(store),
     }
@@ -44,15 +57,17 @@ def status(*, as_json: bool) -> int:
     )
     if facts["pinned"]:
         click.echo(f"pinned      {facts['pinned']}: trainings don't replace it until crystal unpin")
-    if current:
-        click.echo(f"docs        {', '.join(printable(root) for root in facts['release']['roots'])}")
+    if current and "error" in facts["release"]:
+        click.echo(f"damaged     {printable(facts['release']['error'])}")
+    elif current:
+        _show_release(facts["release"])
+    click.echo(f"encoder     {_encoder_line(facts['encoder'])}")
+    click.echo(f"feedback    {_taught(facts)}")
+    click.echo(f"golden      {_pinned_queries(facts['golden'])}")
     if facts["training_pid"]:
         click.echo(f"training    running, pid {facts['training_pid']}")
     if run := facts["last_run"]:
-        ending = f", {run['error']}" if run.get("error") else ""
-        click.echo(
-            f"last run    {run['started_at']}: {run['result']} (exit {run['exit']}, {run['seconds']:.1f} s{ending})"
-        )
+        click.echo(f"last run    {_run_line(run)}")
     return 0
 
 
@@ -68,7 +83,7 @@ Examples:
 def releases(*, as_json: bool) -> int:
     """List the releases that are kept.
 
-    Newest first, with their marks: current, previous, pinned.
+    Newest first, with the ranker that was taken, its quality, and their marks: current, previous, pinned. `crystal report` says more.
     """
     store = store_here()
     listed = [_release_json(store, release) for release in reversed(store.all())]
@@ -77,6 +92,10 @@ def releases(*, as_json: bool) -> int:
     else:
         for facts in listed:
             click.echo(_release_line(facts))
+            if "error" in facts:
+                click.echo(f"    {printable(facts['error'])}")
+            else:
+                click.echo(f"    {_ranker_line(facts)}")
         if not listed:
             click.echo("no release yet: run crystal train --docs DIR")
     return 0
@@ -120,10 +139,25 @@ def unpin() -> int:
 
 def _release_json(store: Store, release: Release) -> dict[str, Any]:
     try:
-        manifest = release.manifest()
-    except CrystalError as problem:
-        return {"id": release.id, "error": str(problem)}
+        facts = _made_of(release)
+    except (CrystalError, OSError, sqlite3.Error) as problem:
+        return {"id": release.id, "error": one_line(problem)}
+    except (KeyError, TypeError) as problem:
+        return {"id": release.id, "error": f"its manifest is damaged: {one_line(problem)}"}
     current, previous = store.current(), store.previous()
+    return {
+        **facts,
+        **_measured(release),
+        "current": current is not None and current.id == release.id,
+        "previous": previous is not None and previous.id == release.id,
+        "pinned": store.pinned() == release.id,
+    }
+
+
+def _made_of(release: Release) -> dict[str, Any]:
+    manifest = release.manifest()
+    with contextlib.closing(opened(release)) as database:
+        lessons = len(known_lessons(database))
     return {
         "id": release.id,
         "created_at": manifest["created_at"],
@@ -131,12 +165,19 @@ def _release_json(store: Store, release: Release) -> dict[str, Any]:
         "chunks": manifest["chunks"],
         "skipped": len(manifest["skipped"]),
         "bytes": release.size(),
-        "roots": manifest["roots"],
+        "roots": list(manifest["roots"]),
         "encoder_id": manifest["encoder_id"],
-        "current": current is not None and current.id == release.id,
-        "previous": previous is not None and previous.id == release.id,
-        "pinned": store.pinned() == release.id,
+        "lessons": lessons,
     }
+
+
+def _measured(release: Release) -> dict[str, str | None]:
+    """The ranker and its quality; a release whose report is damaged may answer all the same."""
+    try:
+        report = report_of(release)
+    except CrystalError:
+        return {"ranker": None, "quality": None}
+    return {"ranker": report.ranker, "quality": quality(report)}
 
 
 def _release_line(facts: dict[str, Any]) -> str:
@@ -146,9 +187,70 @@ def _release_line(facts: dict[str, Any]) -> str:
     return f"{facts['id']}  {facts['created_at']}  {facts['files']} files, {facts['chunks']} chunks  {marks}".rstrip()
 
 
+def _ranker_line(facts: dict[str, Any]) -> str:
+    """Which ranker answers, and how good it is."""
+    if facts["ranker"] is None:
+        return "its report is damaged: crystal report says how"
+    return ": ".join(printable(part) for part in (facts["ranker"], facts["quality"]) if part)
+
+
+def _show_release(facts: dict[str, Any]) -> None:
+    click.echo(f"docs        {', '.join(printable(root) for root in facts['roots'])}")
+    click.echo(f"ranker      {_ranker_line(facts)}")
+
+
+def _encoder() -> dict[str, Any]:
+    """Whether questions can be asked by meaning. It reads the file's digest and loads no library: `train --check` does."""
+    try:
+        path = locate(encoder_path(os.environ))
+        checked(path)
+    except EncoderUnavailable as problem:
+        return {"id": None, "path": None, "problem": str(problem)}
+    return {"id": ENCODER_ID, "path": str(path), "problem": None}
+
+
+def _encoder_line(encoder: dict[str, Any]) -> str:
+    if encoder["problem"] is not None:
+        return printable(f"none, so answers go by words only: {encoder['problem']}")
+    return printable(f"{encoder['id']}, {encoder['path']}")
+
+
+def _golden(store: Store) -> dict[str, Any]:
+    """How many queries are pinned; or what is wrong with their file."""
+    try:
+        return {"queries": len(pinning.load(store)), "problem": None}
+    except CrystalError as problem:
+        return {"queries": None, "problem": one_line(problem)}
+
+
+def _taught(facts: dict[str, Any]) -> str:
+    release = facts["release"] or {}
+    verdicts = _number(facts["feedback"], "verdict")
+    if "lessons" not in release:
+        return verdicts
+    return f"{verdicts}; the release learned {_number(release['lessons'], 'lesson')}"
+
+
+def _pinned_queries(golden: dict[str, Any]) -> str:
+    return golden["problem"] or _number(golden["queries"], "query", "queries")
+
+
+def _number(count: int, one: str, several: str | None = None) -> str:
+    return f"{count} {one if count == 1 else several or one + 's'}"
+
+
 def _last_run(store: Store) -> dict[str, Any] | None:
+    """The record of the newest run; None where there is none, or it makes no sense."""
     try:
         newest = max((store.folder / "runs").glob("*.json"), default=None)
-        return json.loads(newest.read_bytes()) if newest else None
-    except (OSError, ValueError):
+        record = json.loads(newest.read_bytes()) if newest else None
+    except (OSError, ValueError, RecursionError):
         return None
+    return record if isinstance(record, dict) else None
+
+
+def _run_line(run: dict[str, Any]) -> str:
+    seconds = run.get("seconds")
+    took = f", {seconds:.1f} s" if isinstance(seconds, int | float) else ""
+    ending = f", {run['error']}" if run.get("error") else ""
+    return printable(f"{run.get('started_at')}: {run.get('result')} (exit {run.get('exit')}{took}{ending})")
