@@ -32,7 +32,7 @@ def ask(ground: Ground) -> Section:
     if not missing:
         floors[IMPORTS] = [*python, "import numpy, onnxruntime"]
     took = defaultdict[str, list[float]](list)
-    with fresh(ground, corpus.docs) as store:
+    with fresh(ground, corpus) as store:
         store.train()
         for number in range(ground.scale.repeat + 1):
             say(f"crystal is asked: {number or 'warming up'}")

@@ -6,6 +6,7 @@ unanswerable.txt has one question a line that the documents don't answer, `far ;
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from knowledge_platform.chunks import chunks_of
 from knowledge_platform.measures import Section, matches
 
 BENCH = Path(__file__).parent.parent
+# The page that the figures are written to: they would be measured on themselves, and never come out the same twice.
+OURS = ("benchmarks.md",)
 
 
 class CorpusError(Exception):
@@ -29,12 +32,27 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """`unanswerable` is by its distance: `far`, `near`. The project's own has no name."""
+    """`unanswerable` is by its distance: `far`, `near`. The project's own has no name.
+
+    `left_out` are files of `docs` that are no part of it.
+    """
 
     name: str
     docs: Path
+    left_out: tuple[str, ...]
     needs: tuple[Need, ...]
     unanswerable: dict[str, tuple[str, ...]]
+
+    @property
+    def files(self) -> int:
+        """How many it has."""
+        return sum(path.name not in self.left_out for path in self.docs.rglob("*.md"))
+
+    def copy_to(self, folder: Path) -> None:
+        """The documents, into a folder that isn't there yet."""
+        shutil.copytree(
+            self.docs, folder, ignore=lambda _, names: [name for name in names if name in self.left_out]
+        )
 
     def titled(self, title: str) -> str:
         """A chapter's title: those of another corpus stand beside those of our own."""
@@ -62,7 +80,9 @@ def corpus_at(folder: Path | None = None, name: str = "") -> Corpus:
                 raise CorpusError(f"not `far ;; …` or `near ;; …`: {line}")
     if not own.exists():
         asked = {"far": asked["far"]}
-    return Corpus(name or folder.resolve().name if folder else "", docs, needs, asked)
+    if folder is None:
+        return Corpus("", docs, OURS, needs, asked)
+    return Corpus(name or folder.resolve().name, docs, (), needs, asked)
 
 
 def section_of(docs: Path, gold: str) -> Section:

@@ -22,7 +22,7 @@ FEEDBACK = "feedback"
 SEED = 0
 
 HOW = """\
-{needs} needs, each asked in two phrasings, and the sections that answer them: ranks are over sections. R@k is the share of
+{files} files; {needs} needs, each asked in two phrasings, and the sections that answer them: ranks are over sections. R@k is the share of
 questions with an answer among the first k. nDCG@10 has binary gold, and is ideal where all answers to a need stand first;
 that of the first hit is ideal where any of them does. The gold is not complete: compare systems, don't read absolute
 values. `dense` is the cosine alone, `RRF` fuses it with FTS5 by rank, `fusion` by score, and `trained` is `crystal ask`.
@@ -68,7 +68,7 @@ def quality(ground: Ground) -> Section:
     """One release without feedback, one with verdicts on half of the needs, and one with verdicts on all."""
     corpus = corpus_at(ground.corpus, ground.name)
     needs = corpus.needs
-    with fresh(ground, corpus.docs) as store:
+    with fresh(ground, corpus) as store:
         say("crystal trains for its answers")
         taken = [_taken("Without feedback", store.train()[1])]
         with systems_in(store.path) as systems:
@@ -99,7 +99,7 @@ def quality(ground: Ground) -> Section:
         *_unharmed("questions", ours, _bystanding(both[ours], _joined(*halves), others, count)),
         *before.refusals,
     )
-    how = HOW.format(needs=count)
+    how = HOW.format(files=corpus.files, needs=count)
     return Section("crystal-quality", corpus.titled("crystal: answers"), how, lines, tuple(taken))
 
 

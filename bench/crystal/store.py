@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 from subprocess import DEVNULL
 from typing import Any
 
+from bench.crystal.corpus import Corpus
 from bench.ground import Ground
 from bench.ours import environment
 from bench.processes import Ended, finished
@@ -75,9 +75,9 @@ def _passages(path: Path) -> set[tuple[str, str]]:
 
 
 @contextmanager
-def fresh(ground: Ground, docs: Path) -> Iterator[Store]:
+def fresh(ground: Ground, corpus: Corpus) -> Iterator[Store]:
     """An empty store beside a copy of the documents, as long as the block runs."""
     with tempfile.TemporaryDirectory(prefix="crystal-", dir=ground.place) as name:
         store = Store((*ground.program[:-1], "knowledge_platform"), Path(name))
-        shutil.copytree(docs, store.docs)
+        corpus.copy_to(store.docs)
         yield store

@@ -40,7 +40,7 @@ def train(ground: Ground) -> Section:
     figures = defaultdict[str, list[float]](list)
     for number in range(1, ground.scale.repeat + 1):
         say(f"crystal trains: {number}")
-        with fresh(ground, corpus.docs) as store:
+        with fresh(ground, corpus) as store:
             for (what, _, _), value in zip(LINES, _trained(store, number), strict=True):
                 if value is not None:
                     figures[what].append(value)
@@ -49,7 +49,7 @@ def train(ground: Ground) -> Section:
         for what, unit, target in LINES
         if figures[what]
     )
-    how = HOW.format(files=sum(1 for _ in corpus.docs.rglob("*.md")))
+    how = HOW.format(files=corpus.files)
     return Section("crystal-train", corpus.titled("crystal: training"), how, lines)
 
 

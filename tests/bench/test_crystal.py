@@ -72,6 +72,14 @@ def test_a_corpus_is_its_documents_and_what_is_asked_of_them(corpus: Path) -> No
         section_of(found.docs, "logs.md#nowhere")
 
 
+def test_the_page_of_figures_is_no_part_of_our_own_corpus(tmp_path: Path) -> None:
+    own = corpus_at()
+    own.copy_to(tmp_path / "docs")
+    copied = {path.name for path in (tmp_path / "docs").rglob("*.md")}
+    assert copied == {path.name for path in own.docs.rglob("*.md")} - {"benchmarks.md"}
+    assert len(copied) == own.files
+
+
 def test_another_corpus_is_asked_of_our_questions_only_what_no_software_answers(corpus: Path) -> None:
     assert list(corpus_at(corpus).unanswerable) == ["far"]
     assert {distance: len(asked) for distance, asked in corpus_at().unanswerable.items()} == {
@@ -94,7 +102,7 @@ def test_a_command_that_fails_is_no_figure_but_its_last_words() -> None:
 
 
 def test_a_release_is_as_many_systems_as_it_has_parts(ground: Ground, corpus: Path) -> None:
-    with fresh(ground, corpus / "docs") as store:
+    with fresh(ground, corpus_at(corpus)) as store:
         _, facts = store.train()
         assert facts["embedded"] == facts["chunks"]
         with systems_in(store.path) as systems:
