@@ -2,9 +2,11 @@
 
 import json
 import os
+import pty
 import shutil
 import subprocess
 import sys
+import termios
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -105,6 +107,29 @@ class Crystal:
 
     def current(self) -> Release:
         return self.store.answering()
+
+    def on_terminal(self, argv: list[str], *, lines: int = 50, columns: int = 100, **environ: str) -> str:
+        """What a program writes to a terminal of that size."""
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (lines, columns))
+        child = subprocess.Popen(
+            argv,
+            env={**self.environment(), "TERM": "xterm", **environ},
+            cwd=self.docs.parent,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(ours, 4096)
+            except OSError:  # EIO: the last writer is gone (pty(7))
+                break
+        os.close(ours)
+        assert child.wait() == 0, shown.decode()
+        return shown.decode().replace("\r\n", "\n")
 
     def on_tmpfs(self, size: str, script: str) -> subprocess.CompletedProcess[str]:
         """Runs the script with the store on a disk of that size, in a mount namespace of its own; skips where that isn't allowed."""

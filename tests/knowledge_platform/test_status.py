@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -169,8 +168,10 @@ def test_a_journal_gets_one_line_a_phase_and_the_result(crystal: "Crystal") -> N
     crystal.write_many()
     done = crystal.run("train")
     lines = done.stderr.splitlines()
-    names = [line.partition(":")[0] for line in lines]
-    assert names == [
+    names = dict.fromkeys(
+        line.partition(":")[0] for line in lines
+    )  # on a slow machine a phase has more lines
+    assert list(names) == [
         "[1/6] infra",
         "[2/6] validation",
         "[3/6] ingest",
@@ -212,23 +213,7 @@ def test_a_long_phase_says_where_it_is_every_ten_seconds_or_tenth() -> None:
 
 
 def test_a_terminal_gets_bars(crystal: "Crystal") -> None:
-    ours, theirs = pty.openpty()
-    child = subprocess.Popen(
-        crystal.argv("train"),
-        env={**crystal.environment(), "TERM": "xterm"},
-        stdout=subprocess.DEVNULL,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            shown += os.read(ours, 4096)
-        except OSError:  # EIO: the last writer is gone (pty(7))
-            break
-    os.close(ours)
-    assert child.wait() == 0
-    text = shown.decode()
+    text = crystal.on_terminal(crystal.argv("train"))
     assert "[3/6] ingest (files)  [" in text
     assert "100%" in text
     assert f"[6/6] deployment: {crystal.current().id} answers" in text

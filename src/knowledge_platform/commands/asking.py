@@ -4,6 +4,8 @@ import contextlib
 import os
 import shutil
 import sys
+import threading
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,8 +31,9 @@ Examples:
   crystal ask "how do I rotate the logs?"
   crystal ask -k 1 --json "where is the marker kept?"
 
-Prints path:start-end for each passage, or "no good match". Exit codes: 0 asked
-(whether or not something matched), 1 failed, 78 no model yet.
+Prints path:start-end for each passage, or "no good match". On a terminal places are
+links, and the question's words bold; NO_COLOR=1 leaves out the colour. Exit codes: 0
+asked (whether or not something matched), 1 failed, 78 no model yet.
 """,
 )
 @click.argument("question")
@@ -47,10 +50,10 @@ def ask(question: str, count: int, *, lexical: bool, as_json: bool) -> int:
     """
     store = store_here()
     vector = None if lexical else QuestionVector(question, encoder_path(os.environ))
-    terminal = sys.stdout.isatty() and not as_json
+    terminal = sys.stdout.isatty() and not as_json and os.environ.get("TERM") != "dumb"
     if terminal and vector is not None and not vector.ready(PATIENCE):
         with _meanwhile(asking.ask(store, question, count)):
-            vector.ready(float("inf"))
+            vector.ready(threading.TIMEOUT_MAX)
     answer = asking.ask(store, question, count, vector)
     problem = _problem_of_keeping(store, answer)
     if as_json:
@@ -58,7 +61,8 @@ def ask(question: str, count: int, *, lexical: bool, as_json: bool) -> int:
         return 0
     if answer.lexical is not None:
         click.echo(f"by words only: {answer.lexical}", err=True)
-    for line in shown(answer, Path.cwd(), styled=terminal and os.environ.get("TERM") != "dumb"):
+    coloured = not os.environ.get("NO_COLOR")  # no-color.org: colour only, bold may stay
+    for line in shown(answer, Path.cwd(), styled=terminal, coloured=coloured):
         click.echo(line)
     if problem is not None:
         click.echo(f"crystal: feedback can't refer to this answer: {problem}", err=True)
@@ -74,14 +78,23 @@ def _meanwhile(answer: asking.Answer) -> Iterator[None]:
     size = shutil.get_terminal_size()
     lines = ["by words, while the encoder loads:", "", *shown(answer, Path.cwd())]
     for line in lines:
-        click.echo(line[: size.columns - 1])
+        click.echo(cut(line, size.columns - 1))
     yield
-    if len(lines) < size.lines and os.environ.get("TERM") != "dumb":
-        click.echo(
-            f"\x1b[{len(lines)}A\x1b[J", nl=False
-        )  # up so many lines, and all below cleared (ECMA-48 CUU, ED)
+    if len(lines) < size.lines:
+        # Up so many lines, and all below cleared (ECMA-48 CUU, ED).
+        click.echo(f"\x1b[{len(lines)}A\x1b[J", nl=False)
     else:
         click.echo()
+
+
+def cut(line: str, columns: int) -> str:
+    """As much of the line as fits, so that it stays one: East Asian letters take two columns, what is added to a letter none."""
+    taken = 0
+    for number, letter in enumerate(line):
+        taken += 2 if unicodedata.east_asian_width(letter) in "WF" else not unicodedata.combining(letter)
+        if taken > columns:
+            return line[:number]
+    return line
 
 
 def _problem_of_keeping(store: Store, answer: asking.Answer) -> str | None:
