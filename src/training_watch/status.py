@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,10 @@ _LARGEST = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """One job, now. `watching` is what the daemon published of it, empty where none runs."""
+    """One job, now. `watching` is what the daemon published of it, empty where none runs.
+
+    `training` is the status file of the run that is active, `told` that of the last one that ended; None where it wrote none.
+    """
 
     job: Job
     state: State
@@ -47,6 +50,7 @@ class JobStatus:
     last: Run | None
     next_start: str | None
     training: dict[str, Any] | None
+    told: dict[str, Any] | None = None
     watching: dict[str, Any] = field(default_factory=dict)
     absent: list[str] = field(default_factory=list)
     unreadable: int = 0
@@ -100,15 +104,20 @@ def status_of(
     at = (
         now.calendar + timedelta(seconds=start - now.elapsed) if start is not None and state.pending else None
     )
+    last = next((each for each in reversed(history) if each.outcome is not None), None)
+    told = _told(_json(places.status_file(job.service)))
     return JobStatus(
         job=job,
         state=state,
         order=current,
         line=line,
         verdict=verdict(marker, now, job.settings.cooldown, running=unit.active),
-        last=next((each for each in reversed(history) if each.outcome is not None), None),
+        last=last,
         next_start=at.isoformat(timespec="seconds") if at else None,
-        training=_json(places.status_file(job.service)) if running else None,
+        training=_by_now(told, now.calendar)
+        if told and running and _is_of(told, running.invocation, run)
+        else None,
+        told=told if told and last and not running and _is_of(told, last.invocation, last) else None,
         watching=mine.get("watching") or {},
         absent=mine.get("absent") or [],
         unreadable=int(mine.get("unreadable") or 0),
@@ -179,6 +188,9 @@ def _job_lines(status: JobStatus) -> list[str]:
     if status.next_start:
         lines.append(f"  next      {status.next_start}")
     lines.append(f"  last run  {run_line(status.last) if status.last else 'none yet'}")
+    for name, label in (("quality", "quality"), ("error", "it said")):
+        if status.told and status.told[name]:
+            lines.append(f"  {label:9} {status.told[name]}")
     if status.trouble:
         lines.append(f"  trouble   {status.trouble}")
     return lines
@@ -195,10 +207,66 @@ def _gap_lines(gap: dict[str, Any]) -> list[str]:
 
 
 def _progress(training: dict[str, Any]) -> str:
-    parts = [f"phase {training.get('phase_number')}/{training.get('phases')} {training.get('phase')}"]
-    if training.get("total"):
-        parts.append(f"{training.get('done')} of {training['total']} {training.get('unit') or ''}".strip())
-    return printable(", ".join(parts))
+    phase, number, phases = training["phase"], training["phase_number"], training["phases"]
+    parts = []
+    if phase is not None or number is not None:
+        which = "" if number is None else f" {number}" if phases is None else f" {number}/{phases}"
+        parts.append(f"phase{which} {phase or ''}".rstrip())
+    done, total, unit = training["done"], training["total"], training["unit"]
+    if done is not None and total:
+        parts.append(f"{done} of {total} {unit or ''}".rstrip())
+    if training["remaining_seconds"] is not None:
+        parts.append(f"about {spoken(training['remaining_seconds'])} left")
+    return ", ".join(parts) or training["message"] or "it says nothing of how far it is"
+
+
+# The fields of a status file that are shown, by what they may hold. Anything else in them is as if it weren't there.
+_NUMBERS = ("phase_number", "phases", "done", "total", "remaining_seconds")
+_TEXTS = ("invocation", "started_at", "updated_at", "phase", "unit", "message", "result", "error", "quality")
+# Characters of a text: more is no line for people. And what is left of a training of 30 years. Both arbitrary.
+_LINE = 500
+_LONGEST = 1_000_000_000
+
+
+def _told(content: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A status file's fields, each of its type or None: any program may have written it (docs/status-file.md)."""
+    if content is None or content.get("schema") != 1 or isinstance(content["schema"], bool):
+        return None
+    told: dict[str, Any] = {"schema": 1}
+    for name in _TEXTS:
+        value = content.get(name)
+        told[name] = printable(value[:_LINE]) if isinstance(value, str) else None
+    for name in _NUMBERS:
+        value = content.get(name)
+        # NaN and infinity, which json.loads takes, are not within any bounds.
+        number = value if isinstance(value, int | float) and not isinstance(value, bool) else -1
+        told[name] = round(number) if 0 <= number <= _LONGEST else None
+    return told
+
+
+def _by_now(told: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """With what remains now: it may have been written a while ago. What should be over long since, nobody knows."""
+    left, written = told["remaining_seconds"], _moment(told["updated_at"])
+    if left is None or written is None:
+        return told
+    left -= max(0, round((now - written).total_seconds()))
+    return {**told, "remaining_seconds": left if left >= 0 else None}
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
+
+
+def _is_of(told: dict[str, Any], invocation: str, run: Run | None) -> bool:
+    """Whether that run wrote it: by its name, or, where it gave none, by the time."""
+    if told["invocation"]:
+        return bool(told["invocation"] == invocation)
+    written = _moment(told["updated_at"])
+    return run is None or (written is not None and written >= run.began.calendar.replace(microsecond=0))
 
 
 def _job_json(status: JobStatus) -> dict[str, Any]:
@@ -220,9 +288,13 @@ def _job_json(status: JobStatus) -> dict[str, Any]:
         "running": status.state.running.invocation if status.state.running else None,
         "training": status.training,
         "check": verdict_json(status.verdict),
-        "last_run": run_json(status.last) if status.last else None,
+        "last_run": run_json(status.last) | _how_it_went(status.told) if status.last else None,
         "trouble": status.trouble,
     }
+
+
+def _how_it_went(told: dict[str, Any] | None) -> dict[str, Any]:
+    return {name: told[name] if told else None for name in ("message", "quality", "error")}
 
 
 def verdict_json(asked: Verdict) -> dict[str, Any]:

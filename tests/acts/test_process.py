@@ -224,3 +224,85 @@ def home_command() -> list[str]:
     from acts.conftest import PROGRAM
 
     return [str(PROGRAM)]
+
+
+# What a training says of itself (docs/status-file.md), and what `status` makes of it
+
+TELLS = """
+mkdir -p .cache/crystal
+tell() { printf '%s' "$1" >"$TRAINING_STATUS_FILE.tmp"; mv "$TRAINING_STATUS_FILE.tmp" "$TRAINING_STATUS_FILE"; }
+"""
+
+
+def shown(home: Home) -> dict[str, str]:
+    """What stands behind each label of the job; the last, where there are several."""
+    lines = home.run("status").stdout.splitlines()
+    return {line[2:11].strip(): line[12:] for line in lines if line.startswith("  ")}
+
+
+def test_status_tells_how_far_a_training_is_and_afterwards_how_good_its_result(home: Home) -> None:
+    home.mode(
+        TELLS
+        + 'now=$(date -Iseconds); tell "{\\"schema\\": 1, \\"invocation\\": \\"$INVOCATION_ID\\", \\"updated_at\\": \\"$now\\", '
+        '\\"phase\\": \\"ingest\\", \\"phase_number\\": 3, \\"phases\\": 6, \\"done\\": 12, \\"total\\": 150, \\"unit\\": \\"files\\", '
+        '\\"remaining_seconds\\": 4000}"\n'
+        "while [ ! -e go ]; do sleep 0.05; done\n"
+        'tell "{\\"schema\\": 1, \\"invocation\\": \\"$INVOCATION_ID\\", \\"result\\": \\"succeeded\\", \\"quality\\": \\"97 % of it\\"}"'
+    )
+    assert home.run("trigger", "--no-watch").returncode == 0
+    eventually(lambda: "phase" in shown(home).get("training", ""), 20, "the training says how far it is")
+    assert re.fullmatch(
+        r"phase 3/6 ingest, 12 of 150 files, about 1h( [56]\d?min)? left", shown(home)["training"]
+    )
+    facts = json.loads(home.run("status", "--json").stdout)["jobs"]["docs"]
+    assert 3900 < facts["training"]["remaining_seconds"] <= 4000
+    assert facts["training"]["quality"] is None
+    (home.path / "go").touch()
+    eventually(lambda: last_run(home).get("outcome") == "succeeded", 20, "the run has ended well")
+    assert (shown(home)["quality"], last_run(home)["quality"]) == ("97 % of it", "97 % of it")
+    assert "training" not in shown(home)
+    home.mode("exit 0")
+    assert home.run("trigger", "--force", "--wait").returncode == 0
+    assert "quality" not in shown(home), "it is the run before that said it"
+    assert last_run(home)["quality"] is None
+
+
+def test_a_run_that_failed_is_shown_with_what_it_said(home: Home) -> None:
+    home.mode(
+        TELLS
+        + """tell '{"schema": 1, "updated_at": "2999-01-01T00:00:00Z", "error": "the disk is full"}'; exit 1"""
+    )
+    assert home.run("trigger", "--wait").returncode == 1
+    assert (shown(home)["it said"], last_run(home)["error"]) == ("the disk is full", "the disk is full")
+
+
+ODD = [
+    "", "[]", "null", "{", "3", "\\xff", '{"schema": 2, "phase": "x"}', '{"schema": true, "phase": "x"}', '{"phase": "x"}',
+    '{"schema": 1}', '{"schema": 1, "phase": 3, "phase_number": "x", "phases": [], "done": true, "total": {}, "unit": 4}',
+    '{"schema": 1, "remaining_seconds": NaN, "done": Infinity, "total": -1}',
+    '{"schema": 1, "remaining_seconds": 1e300, "total": 1' + "0" * 400 + "}",
+    '{"schema": 1, "invocation": 5, "updated_at": "yesterday", "quality": 3}',
+    '{"schema": 1, "phase": "\\u001b[2J", "message": "\\u001b]0;x\\n\\nforged: true", "quality": "\\u001b[1m"}',
+    '{"schema": 1, "phase": "' + "x" * 100_000 + '"}', "[" * 10_000,
+]  # fmt: skip
+
+
+def test_whatever_the_status_file_holds_status_has_its_lines(home: Home) -> None:
+    file = home.path / ".cache/crystal/crystal-train.service.status.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    home.mode("while [ ! -e go ]; do sleep 0.05; done")
+    assert home.run("trigger", "--no-watch").returncode == 0
+    for content in ODD:
+        file.write_text(content)
+        running = home.run("status")
+        assert (running.returncode, running.stderr) == (0, ""), content
+        assert "\x1b" not in running.stdout
+        assert max(map(len, running.stdout.splitlines())) < 1000
+        json.loads(home.run("status", "--json").stdout, parse_constant=pytest.fail)
+    (home.path / "go").touch()
+    eventually(lambda: last_run(home).get("outcome") == "succeeded", 20, "the run has ended well")
+    for content in ODD:
+        file.write_text(content)
+        ended = home.run("status")
+        assert (ended.returncode, ended.stderr) == (0, ""), content
+        assert "\x1b" not in ended.stdout
