@@ -14,7 +14,7 @@ _IMAGE_OR_LINK = re.compile(
     r"!?\[([^\[\]]{0,300})\]\([^()\s]{0,500}(?:\s[^()]{0,200})?\)(?:\{[^{}]{0,100}\})?"
 )
 _INCLUDED = re.compile(r"\{[*%][^{}]{0,300}[*%]\}")  # MkDocs' and Jinja's include of another file
-_TAG = re.compile(r"<[^<>]{0,300}>")
+_TAG = re.compile(r"<[/!?A-Za-z][^<>]{0,300}>")  # not what stands between "a < b" and "c > d"
 _MARKS = re.compile(r"[*`#{}|]+|^///.*$|^:::.*$|-{3,}|={3,}", re.MULTILINE)
 _FENCED = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1|\Z)", re.MULTILINE | re.DOTALL)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
@@ -30,7 +30,7 @@ def passage_text(heading: str, body: str) -> str:
 
 def plain(markdown: str) -> str:
     """The text as a reader sees it, in one line."""
-    text = _IMAGE_OR_LINK.sub(r"\1", markdown[:LIMIT])
+    text = _IMAGE_OR_LINK.sub(r"\1", _IMAGE_OR_LINK.sub(r"\1", markdown[:LIMIT]))  # a picture may be in a link
     text = _TAG.sub(" ", _INCLUDED.sub("", text))
     return " ".join(_MARKS.sub(" ", text).split())
 

@@ -20,6 +20,9 @@ CONTEXT = 0.2  # of its file's mean: nDCG@10 +.018 [.007, .029] on 120 questions
 NEAREST = 10  # questions that people said something of are heard; fewer hear too little, more drown the rest: .3 and 100 below alike
 RECALLED = 0.3  # what a verdict on the very same question adds to a section; more costs questions about other things (0.5: -.015)
 PLAUSIBLE = 100  # sections are within reach of a verdict, the best fully, this one not at all
+# The cosine from which a question is taken for the very one that was judged, fully so at 1: then it is not a matter of how plausible the
+# section is. Other words for the same are at .4 to .9; arbitrary.
+SAME = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A section in its place: its best piece, its score, and whether it stands higher than it would without what people said."""
+    """A section in its place: its best piece, its score, and whether it stands higher because people said that it answers."""
 
     section: int
     piece: int
@@ -82,7 +85,7 @@ class Ranking:
                     int(section),
                     int(piece),
                     round(float(recalled[section]), 4),
-                    bool(places[section] > place),
+                    bool(places[section] > place and recalled[section] > plain[section]),
                 )
             )
         return found
@@ -107,24 +110,32 @@ class Ranking:
         return best
 
     def _recalled(self, query: Vectors, scores: Vectors) -> Vectors:
-        """A verdict on a question like this one counts by how like it is, and by how near the section was anyway."""
+        """A verdict on a question like this one counts by how like it is, and by how near the section was anyway.
+
+        One on this very question puts the section first, or last of those within reach, as far as its weight goes.
+        """
         memory = self.memory
         if memory is None or not len(memory.weights):
             return scores
         likeness = np.clip(memory.queries @ query, 0, 1)
         nearest = np.argsort(-likeness, kind="stable")[:NEAREST]
-        added = np.zeros_like(scores)
-        for number in nearest:
-            section, amount = memory.sections[number], likeness[number] * memory.weights[number]
-            # The strongest word of each kind counts: many like questions about one section must not add up without end.
-            if amount > 0:
-                added[section] = max(added[section], amount)
-            else:
-                added[section] = min(added[section], amount)
-        top = scores.max()
-        last = np.partition(scores, -PLAUSIBLE)[-PLAUSIBLE] if len(scores) > PLAUSIBLE else scores.min()
-        reach = np.clip((scores - last) / max(float(top - last), 1e-6), 0, 1)
-        result: Vectors = scores + RECALLED * added * reach
+        top = float(scores.max())
+        last = float(
+            np.partition(scores, -PLAUSIBLE)[-PLAUSIBLE] if len(scores) > PLAUSIBLE else scores.min()
+        )
+        # The strongest word of each kind counts: many like questions about one section must not add up without end.
+        good, bad = np.zeros_like(scores), np.zeros_like(scores)
+        for like, section, weight in zip(
+            likeness[nearest], memory.sections[nearest], memory.weights[nearest], strict=True
+        ):
+            score = float(scores[section])
+            reach = min(max((score - last) / max(top - last, 1e-6), 0.0), 1.0)
+            same = max(0.0, (float(like) - SAME) / (1 - SAME))
+            way = top - score if weight > 0 else max(score - last, 0.0)
+            amount = float(weight) * (RECALLED * float(like) * max(reach, same) + same * way)
+            good[section] = max(good[section], amount)
+            bad[section] = min(bad[section], amount)
+        result: Vectors = scores + good + bad
         return result
 
 
