@@ -33,6 +33,7 @@ RANKERS = {
 }
 BY_WORDS = "by words"
 SEVERAL = 30  # as gate.ENOUGH, which needs numpy to be read: fewer questions of a kind decide nothing
+_IN_SPITE = "no better ranker keeps the golden queries"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,8 @@ def sentence(report: Measured) -> str:
         return "answers go by words"
     asked = ", ".join(_figures(one, report) for one in report.asked)
     refused = [f"{tried.name} refused: {', '.join(tried.problems)}" for tried in report.tried[:-1]]
+    if report.tried[-1].problems:
+        refused.append(f"taken all the same, {_IN_SPITE}: {', '.join(report.tried[-1].problems)}")
     return "; ".join(
         [
             f"ranker {report.ranker}: {f'nDCG@10 {asked}' if asked else 'no question to measure it by'}",
@@ -195,6 +198,8 @@ def _refused(report: Measured) -> Iterator[str]:
     for tried in report.tried[:-1]:
         for problem in tried.problems:
             yield f"refused     {tried.name}: {printable(problem)}"
+    for problem in report.tried[-1].problems:
+        yield f"although    {printable(problem)}; {_IN_SPITE}"
 
 
 def _compared(report: Measured) -> Iterator[str]:

@@ -69,6 +69,9 @@ _MARKUP = re.compile(
     re.VERBOSE,
 )
 _MARKUP_LENGTH = 500  # characters; a longer line says something, or is no line; arbitrary
+_HEADING = re.compile(
+    r" {0,3}#{1,6}\s"
+)  # with markup in it, it isn't the passage's heading letter for letter
 _FENCE = re.compile(r"(`{3,}|~{3,})(.*)")
 
 
@@ -87,7 +90,7 @@ def _snippet(passage: Passage, pattern: re.Pattern[str]) -> list[str]:
 def _lines_of(passage: Passage) -> list[tuple[str, bool]]:
     """The lines that say something, each with whether it is code. Of a passage of nothing else, its markup."""
     lines = [line for line in passage.text.split("\n") if line.strip()]
-    if len(lines) > 1 and passage.heading and passage.heading in lines[0]:
+    if len(lines) > 1 and passage.heading and (passage.heading in lines[0] or _HEADING.match(lines[0])):
         lines = lines[1:]
     said: list[tuple[str, bool]] = []
     fence = ""

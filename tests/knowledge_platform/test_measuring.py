@@ -82,6 +82,18 @@ def test_the_report_in_a_line() -> None:
     )
 
 
+def test_a_ranker_that_is_worse_but_keeps_the_golden_queries_is_shown_as_that() -> None:
+    content = a_report()
+    content["ranking"]["rungs"][-1]["problems"] = ["links: nDCG@10 -0.040, more than 0.03 is too much here"]
+    text = "\n".join(lines(measured(content), encoder="an encoder", lessons=3))
+    assert (
+        "although    links: nDCG@10 -0.040, more than 0.03 is too much here; no better ranker keeps" in text
+    )
+    assert "taken all the same, no better ranker keeps the golden queries: links" in sentence(
+        measured(content)
+    )
+
+
 @pytest.mark.parametrize("encoder", [None, "an encoder"])
 def test_a_release_by_words_has_no_ranker_to_tell_of(encoder: str | None) -> None:
     report = measured(a_report(ranking=None, golden=[]))

@@ -70,6 +70,9 @@ def test_code_is_shown_where_the_questions_words_are_in_it() -> None:
 
 def test_the_heading_is_not_shown_twice() -> None:
     assert snippet("## Steps\n\nUnpack it.", heading="Steps") == ["Unpack it."]
+    assert snippet("## The `run` { #x }\n\nUnpack it.", "run", heading="The run") == ["Unpack it."]
+    assert snippet("Steps\n---\nUnpack it.", heading="Steps") == ["Unpack it."]
+    assert snippet("## Steps", heading="Steps") == ["## Steps"]
 
 
 def test_a_question_without_a_word_makes_nothing_bold() -> None:
