@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
+from knowledge_platform.ask import Answer
 from knowledge_platform.cli import MODULES
 from knowledge_platform.cli import crystal as program
+from knowledge_platform.errors import CrystalError
+from knowledge_platform.model import FILES
+from knowledge_platform.search import Passage
 from knowledge_platform.settings import docs_roots, store_folder
 from knowledge_platform.status import Status
 from knowledge_platform.text import printable
@@ -79,6 +83,20 @@ def test_the_manual_names_every_command_and_option(words: tuple[str, ...]) -> No
             assert any(option in manual for option in parameter.opts), parameter.opts
 
 
+def test_the_manual_names_every_field_of_an_answer_and_every_file_of_a_release() -> None:
+    manual = (DOCS / "crystal.md").read_text()
+    names = [field.name for kind in (Answer, Passage) for field in fields(kind)]
+    missing = [name for name in (*names, *FILES, "report.json", "chunks.sqlite") if f"`{name}`" not in manual]
+    assert missing == []
+
+
+def test_the_manual_names_every_exit_code() -> None:
+    kinds: list[type[CrystalError]] = [CrystalError, *CrystalError.__subclasses__()]
+    codes = [kind.exit_code for kind in kinds]
+    table = (DOCS / "crystal.md").read_text().partition("### When it stops")[2].partition("\n## ")[0]
+    assert [code for code in (0, 2, *codes) if f"\n| {code} |" not in table] == []
+
+
 def test_the_status_page_names_every_field() -> None:
     page = (DOCS / "status-file.md").read_text()
     for field in fields(Status):
@@ -114,6 +132,17 @@ def test_check_says_what_is_there_and_trains_nothing(crystal: "Crystal") -> None
     ]
     assert crystal.store.current() is None
     assert crystal.json("train", "--check")["ok"]
+
+
+def test_check_names_the_encoder_whose_want_is_no_failure_unless_it_is_required(crystal: "Crystal") -> None:
+    assert "minilm" in crystal.json("train", "--check")["checks"]["encoder"]["text"]
+    wrong = crystal.docs.parent / "model.onnx"
+    wrong.write_text("not the model")
+    crystal.environ["CRYSTAL_ENCODER_PATH"] = str(wrong)
+    said = crystal.run("train", "--check").stdout
+    assert f"ok    encoder: none, so answers will go by words only: {wrong} has 13 bytes" in said
+    assert "FAIL  encoder: " in crystal.run("train", "--check", "--require-dense", code=78).stdout
+    assert "by words only (crystal train --check says why)" in crystal.run("train").stdout.splitlines()[-1]
 
 
 def test_check_fails_with_78_and_names_what_is_wrong(crystal: "Crystal") -> None:
