@@ -143,6 +143,22 @@ def test_a_damaged_report_is_one_line(trained: "Crystal", damage: bytes) -> None
         assert f"the report of release {trained.current().id} is damaged" in line
 
 
+def test_a_release_that_is_damaged_somewhere_within_is_one_line_with_its_name(trained: "Crystal") -> None:
+    file = trained.docs.parent / "questions.txt"
+    file.write_text("install.md ;; frobnicator\n")
+    database = trained.current().folder / "chunks.sqlite"
+    content = database.read_bytes()
+    database.chmod(0o600)
+    for place in range(4096, len(content), 4096):
+        database.write_bytes(content[:place] + b"\xee" * 2048 + content[place + 2048 :])
+        for words in (["report"], ["eval", "--queries", str(file)], ["releases"]):
+            done = trained.run_at_all(*words)
+            assert "Traceback" not in done.stderr
+            if done.returncode:
+                assert done.returncode in (1, 2)
+                assert f"release {trained.current().id}" in done.stderr or "has no section" in done.stderr
+
+
 def test_a_report_that_is_missing_says_so_and_nothing_else_breaks(trained: "Crystal") -> None:
     (trained.current().folder / "report.json").unlink()
     assert "No such file" in trained.run("report", code=1).stderr

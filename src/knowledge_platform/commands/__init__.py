@@ -3,12 +3,17 @@
 A module is loaded when one of its commands is asked for, so each imports at its top what it needs: `ask` waits for no training.
 """
 
+import contextlib
 import json
 import os
+import sqlite3
+from collections.abc import Iterator
 
 import click
 
-from knowledge_platform.releases import Store
+from knowledge_platform.errors import CrystalError, one_line
+from knowledge_platform.releases import Release, Store
+from knowledge_platform.search import opened
 from knowledge_platform.settings import store_folder
 
 
@@ -29,6 +34,18 @@ class VerbatimGroup(click.Group):
 
 def store_here() -> Store:
     return Store(store_folder(os.environ))
+
+
+@contextlib.contextmanager
+def reading(release: Release) -> Iterator[sqlite3.Connection]:
+    """The release's database. Damage that shows only while it is read is named with the release, as that which shows at once."""
+    with contextlib.closing(opened(release)) as database:
+        try:
+            yield database
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            raise CrystalError(
+                f"release {release.id} can't be read: {one_line(error)}. Go back with: crystal rollback"
+            ) from error
 
 
 def print_json(value: object) -> None:

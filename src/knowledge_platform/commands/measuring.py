@@ -1,6 +1,5 @@
 """`crystal report`, `crystal eval`: how good a release is, as its training found, and as anybody can ask it again."""
 
-import contextlib
 import json
 import os
 import sqlite3
@@ -12,7 +11,7 @@ import click
 
 from knowledge_platform import golden as pinning
 from knowledge_platform.clock import system_clock
-from knowledge_platform.commands import Verbatim, print_json, store_here
+from knowledge_platform.commands import Verbatim, print_json, reading, store_here
 from knowledge_platform.encoder import ENCODER_ID, Encoder, EncoderUnavailable, locate
 from knowledge_platform.errors import ConfigError
 from knowledge_platform.exam import Asks, Marks, Result, asks_ranker, asks_words, held, said
@@ -21,7 +20,7 @@ from knowledge_platform.lessons import known_lessons, resolved, sections
 from knowledge_platform.questions import Need, QuestionsError, needs_of
 from knowledge_platform.releases import Release, Store
 from knowledge_platform.reports import SEVERAL, lines, report_of
-from knowledge_platform.search import facts_of, opened
+from knowledge_platform.search import facts_of
 from knowledge_platform.settings import encoder_path
 from knowledge_platform.text import printable
 
@@ -62,7 +61,7 @@ def report(release: str | None, *, as_json: bool) -> int:
     found = _release(store_here(), release)
     manifest = found.manifest()
     measured = report_of(found)
-    with contextlib.closing(opened(found)) as database:
+    with reading(found) as database:
         lessons = len(known_lessons(database))
     if as_json:
         kept = json.loads((found.folder / "report.json").read_bytes())
@@ -113,7 +112,7 @@ def evaluate(release: str | None, queries: TextIO | None, depth: int, *, as_json
     store = store_here()
     found = _release(store, release)
     found.manifest()
-    with contextlib.closing(opened(found)) as database:
+    with reading(found) as database:
         needs = _from_file(queries, database) if queries else _said(store, database)
         ranker, problem = _ranker(found, database, depth)
         name = str(facts_of(database).get("ranker") or "by ranker")

@@ -1,15 +1,13 @@
 """`crystal status`, `releases`, `rollback`, `unpin`: which release answers, and which one shall."""
 
-import contextlib
 import json
 import os
-import sqlite3
 from typing import Any
 
 import click
 
 from knowledge_platform import golden as pinning
-from knowledge_platform.commands import Verbatim, print_json, store_here
+from knowledge_platform.commands import Verbatim, print_json, reading, store_here
 from knowledge_platform.encoder import ENCODER_ID, EncoderUnavailable, checked, locate
 from knowledge_platform.errors import CrystalError, one_line
 from knowledge_platform.feedback import FeedbackLogger
@@ -17,7 +15,6 @@ from knowledge_platform.infra import training_pid
 from knowledge_platform.lessons import known_lessons
 from knowledge_platform.releases import Release, Store
 from knowledge_platform.reports import quality, report_of
-from knowledge_platform.search import opened
 from knowledge_platform.settings import encoder_path
 from knowledge_platform.text import printable
 
@@ -140,7 +137,7 @@ def unpin() -> int:
 def _release_json(store: Store, release: Release) -> dict[str, Any]:
     try:
         facts = _made_of(release)
-    except (CrystalError, OSError, sqlite3.Error) as problem:
+    except (CrystalError, OSError) as problem:
         return {"id": release.id, "error": one_line(problem)}
     except (KeyError, TypeError) as problem:
         return {"id": release.id, "error": f"its manifest is damaged: {one_line(problem)}"}
@@ -156,7 +153,7 @@ def _release_json(store: Store, release: Release) -> dict[str, Any]:
 
 def _made_of(release: Release) -> dict[str, Any]:
     manifest = release.manifest()
-    with contextlib.closing(opened(release)) as database:
+    with reading(release) as database:
         lessons = len(known_lessons(database))
     return {
         "id": release.id,
