@@ -54,12 +54,15 @@ def trained(
     sections: Numbers,
     advance: Callable[[int], object] = lambda _count: None,
 ) -> Vectors | None:
-    """The adapter, or None where there is too little to learn from, or nothing is learned. `advance` hears of each epoch.
+    """The adapter, or None where there is too little to learn from, numbers that are none, or nothing is learned. `advance` hears of each
+    epoch.
 
     `passages` (n, d) with their `sections` (n): all but those of the gold's own section are what must not be found.
     """
     count, dimensions = pairs.queries.shape if len(pairs.queries) else (0, 0)
     if count < FEWEST:
+        return None
+    if not all(np.isfinite(part).all() for part in (pairs.queries, pairs.golds, pairs.weights, passages)):
         return None
     random = np.random.default_rng(SEED)
     if len(passages) > NEGATIVES:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from knowledge_platform.encoder import EncoderUnavailable
+from knowledge_platform.encoder import ENCODER_ID, EncoderUnavailable
 from knowledge_platform.errors import CrystalError
 from knowledge_platform.releases import Release, Store
 from knowledge_platform.search import Passage, facts_of, opened, search
@@ -66,8 +66,11 @@ def _by_words(question: str, count: int) -> Passages:
 
 def _by_meaning(question: str, count: int, vector: Vector) -> Passages:
     def passages(release: Release, database: sqlite3.Connection) -> Sequence[Passage]:
-        if not facts_of(database).get("encoder_id"):
+        trained_with = facts_of(database).get("encoder_id")
+        if not trained_with:
             raise _WordsOnly("the release was trained without an encoder")
+        if trained_with != ENCODER_ID:
+            raise _WordsOnly("the release was trained with another encoder: crystal train")
         try:
             found = vector()
         except EncoderUnavailable as problem:
@@ -89,7 +92,7 @@ def _asked(
     while True:
         try:
             with contextlib.closing(opened(release)) as database:
-                found = tuple(passages(release, database))
+                found = tuple(_whole(release, passages, database))
         except CrystalError:
             # Five trainings may have ended between the look at the link and the opening: then the release is pruned.
             seen, release = release, store.answering()
@@ -98,3 +101,12 @@ def _asked(
         else:
             name = hashlib.sha256(f"{release.id}\n{question}".encode("utf-8", "surrogateescape")).hexdigest()
             return Answer(name[:16], release.id, question, found, lexical)
+
+
+def _whole(release: Release, passages: Passages, database: sqlite3.Connection) -> Sequence[Passage]:
+    try:
+        return passages(release, database)
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        raise CrystalError(
+            f"release {release.id} can't be read: {error}. Go back with: crystal rollback"
+        ) from error

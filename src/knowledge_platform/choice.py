@@ -6,11 +6,12 @@
     untrained     words and vectors
     as deployed   the ranker that answers now, on the new documents
 
-The fallbacks keep fresh text from being held back by a worse ranker. Only a golden query that no rung answers refuses the release.
+The fallbacks keep fresh text from being held back by a worse ranker. Where only rungs that are worse keep the golden queries, the first of
+those is taken. The release is refused only when there is no rung that loses none of them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from knowledge_platform.errors import RefusedError
 from knowledge_platform.gate import Rung, judged
@@ -63,12 +64,20 @@ def chosen(
     base = Ranker(deployed.ranker.adapter, deployed.tested) if deployed else Ranker(None, None)
     gains, clusters = trial.gains(base), trial.clusters()
     tried: list[Rung] = []
+    sound: list[Choice] = []
     for name, ranking, tested in _ladder(learned, deployed):
         rung = judged(name, gains, trial.gains(tested), clusters, lost(ranking))
         advance(1)
         tried.append(rung)
+        against = deployed.release if deployed else None
         if not rung.problems:
-            return Choice(name, ranking, deployed.release if deployed else None, tuple(tried))
+            return Choice(name, ranking, against, tuple(tried))
+        if not rung.lost:
+            sound.append(Choice(name, ranking, against, (rung,)))
+    if sound:
+        # Each rung is worse, or loses what somebody pinned: the pin decides.
+        taken = sound[0]
+        return replace(taken, rungs=(*(rung for rung in tried if rung not in taken.rungs), *taken.rungs))
     raise RefusedError(refusal(list(tried[-1].lost)))
 
 

@@ -12,7 +12,7 @@ from knowledge_platform.choice import Choice, Deployed, chosen
 from knowledge_platform.corpus import Corpus, corpus_of
 from knowledge_platform.embeddings import Embeddings, Encodes
 from knowledge_platform.evaluation import Pinned, Report
-from knowledge_platform.lessons import Resolved, known_lessons
+from knowledge_platform.lessons import Resolved
 from knowledge_platform.pairs import held_out_question, material
 from knowledge_platform.progress import Progress
 from knowledge_platform.ranking import Ranking
@@ -46,6 +46,7 @@ class ByMeaning:
         self._embeddings, self._encoder, self._progress = embeddings, encoder, progress
         self._corpus = corpus_of(database)
         self._material = material(self._corpus, said.kept)
+        self._carried = model.remembered_lessons(deployed[1]) if deployed else []
 
     @classmethod
     @contextlib.contextmanager
@@ -65,7 +66,7 @@ class ByMeaning:
     def prepare(self) -> str:
         """Encodes every text that never was: what follows finds all its vectors there."""
         passages = self._embeddings.missing(texts_of(self._corpus))
-        lessons = [*self._said.kept, *(known_lessons(self._deployed[1]) if self._deployed else ())]
+        lessons = [*self._said.kept, *self._carried]
         others = self._embeddings.missing(
             [
                 *self._material.texts(),
@@ -105,6 +106,9 @@ class ByMeaning:
             "ranker": self._choice.ranker,
         }
         model.store_facts(self._database, facts)
+        if self._choice.ranker == "as deployed":
+            # Else the next training would take the lessons that were refused now for the deployed ones.
+            model.store_remembered(self._database, self._carried)
         self._embeddings.forget()
         return model.save(staging, self._choice.ranking)
 
@@ -125,11 +129,10 @@ class ByMeaning:
         adapter = ranker.ranking.adapter
         if ranker.ranking.memory is None:
             return Deployed(release.id, Ranker(adapter, None), None)
-        lessons = known_lessons(database)
-        untested = [lesson for lesson in lessons if not held_out_question(lesson.query)]
+        untested = [lesson for lesson in self._carried if not held_out_question(lesson.query)]
         return Deployed(
             release.id,
-            Ranker(adapter, remembered(self._corpus, lessons, self._embeddings)),
+            Ranker(adapter, remembered(self._corpus, self._carried, self._embeddings)),
             remembered(self._corpus, untested, self._embeddings),
         )
 

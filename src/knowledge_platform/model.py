@@ -6,10 +6,13 @@
     memory.npz     queries, sections, weights: what people said
 
 The table `model` in chunks.sqlite says which encoder the vectors are of, and how near a good match must be. A release without it, or
-without an encoder, answers by words.
+without an encoder, answers by words. The table `remembered` is there where memory.npz isn't of the lessons that came with the documents.
 """
 
+import os
 import sqlite3
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +22,12 @@ import numpy as np
 
 from knowledge_platform.embeddings import Vectors
 from knowledge_platform.errors import CrystalError
+from knowledge_platform.lessons import known_lessons
 from knowledge_platform.ranking import Memory, Ranking, Words
 from knowledge_platform.releases import Release
-from knowledge_platform.search import Passage, coverage, facts_of, matching, passage_in
+from knowledge_platform.search import Passage, coverage, facts_of, has_table, matching, passage_in, words_of
 from knowledge_platform.settings import COVERED
+from knowledge_platform.verdicts import Lesson
 
 FILES = ("vectors.npy", "sections.npy", "adapter.npy", "memory.npz")
 
@@ -38,6 +43,8 @@ class Model:
         self, database: sqlite3.Connection, question: str, vector: Vectors, count: int, *, floor: bool = True
     ) -> list[Passage]:
         """At most `count` passages, each of another section; none when not one is a good match, unless `floor` is False."""
+        if not words_of(question):
+            return []  # whatever vector "?!" has, it asks for nothing
         found = matching(database, question)
         if floor and not self._good(database, question, vector, [row for row, _ in found[:count]]):
             return []
@@ -87,23 +94,63 @@ def load(release: Release, database: sqlite3.Connection) -> Model:
     Raises:
         CrystalError: a file of it is missing or isn't what it should be.
     """
-    facts = facts_of(database)
     folder = release.folder
     try:
-        vectors = np.load(folder / "vectors.npy", mmap_mode="r")
-        sections = np.load(folder / "sections.npy")
-        adapter = _optional(folder / "adapter.npy")
+        floor = float(facts_of(database)["floor"])
+        (passages,) = database.execute("SELECT max(id) FROM chunks").fetchone()
+        vectors = _array(folder / "vectors.npy", "f", passages, None, mapped=True)
+        sections = _array(folder / "sections.npy", "i", passages)
+        dimensions = vectors.shape[1]
+        if not np.array_equal(np.unique(sections), np.arange(int(sections.max()) + 1)):
+            raise ValueError("sections.npy: the sections' numbers have gaps")
+        adapter = None
+        if (folder / "adapter.npy").exists():
+            adapter = _array(folder / "adapter.npy", "f", dimensions, dimensions)
         memory = None
         if (folder / "memory.npz").exists():
             with np.load(folder / "memory.npz") as kept:
                 memory = Memory(kept["queries"], kept["sections"], kept["weights"])
-        if vectors.ndim != 2 or len(vectors) != len(sections) or not len(vectors):
-            raise ValueError(f"{len(vectors)} vectors for {len(sections)} passages")
-        return Model(Ranking(vectors, sections, adapter, memory), float(facts["floor"]))
-    except (OSError, ValueError, KeyError, EOFError) as error:
+            _check_memory(memory, dimensions, int(sections.max()))
+        return Model(Ranking(vectors, sections, adapter, memory), floor)
+    except _DAMAGE as error:
+        why = str(error) or type(error).__name__
         raise CrystalError(
-            f"release {release.id} is damaged: {error}. Go back with: crystal rollback"
+            f"release {release.id} is damaged: {why}. Go back with: crystal rollback"
         ) from error
+
+
+# What numpy and zipfile raise on files that aren't theirs.
+_DAMAGE = (
+    OSError, ValueError, TypeError, KeyError, EOFError, OverflowError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
+def _array(path: Path, kind: str, *shape: int | None, mapped: bool = False) -> Any:
+    """The array in the file, which must be of this kind and shape; None: of any length. Never anything pickled: that could run code."""
+    array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    _check(path.name, array, kind, *shape)
+    return array
+
+
+def _check(name: str, array: Any, kind: str, *shape: int | None) -> None:
+    wanted = "x".join("n" if length is None else str(length) for length in shape)
+    if not isinstance(array, np.ndarray) or array.dtype.kind != kind or array.dtype.itemsize != 4:
+        raise ValueError(f"{name}: these are no numbers of the kind that belongs there")
+    if array.ndim != len(shape) or any(
+        length not in (None, found) for length, found in zip(shape, array.shape, strict=True)
+    ):
+        raise ValueError(f"{name}: {'x'.join(map(str, array.shape))} numbers, not {wanted}")
+    if not array.size:
+        raise ValueError(f"{name}: there is nothing in it")
+
+
+def _check_memory(memory: Memory, dimensions: int, last: int) -> None:
+    _check("memory.npz", memory.queries, "f", None, dimensions)
+    count = len(memory.queries)
+    _check("memory.npz", memory.sections, "i", count)
+    _check("memory.npz", memory.weights, "f", count)
+    if int(memory.sections.min()) < 0 or int(memory.sections.max()) > last:
+        raise ValueError("memory.npz: it names a section that isn't there")
 
 
 def store_facts(database: sqlite3.Connection, facts: dict[str, Any]) -> None:
@@ -113,5 +160,23 @@ def store_facts(database: sqlite3.Connection, facts: dict[str, Any]) -> None:
     database.commit()
 
 
-def _optional(path: Path) -> Vectors | None:
-    return np.load(path) if path.exists() else None
+def store_remembered(database: sqlite3.Connection, lessons: Sequence[Lesson]) -> None:
+    """Writes what the memory is made of, where the gate kept the one that was deployed."""
+    database.execute(
+        "CREATE TABLE remembered (query TEXT, verdict TEXT, weight REAL, path BLOB, anchor TEXT)"
+    )
+    database.executemany(
+        "INSERT INTO remembered VALUES (?, ?, ?, ?, ?)",
+        [(one.query, one.verdict, one.weight, os.fsencode(one.path), one.anchor) for one in lessons],
+    )
+    database.commit()
+
+
+def remembered_lessons(database: sqlite3.Connection) -> list[Lesson]:
+    """What a release's memory is made of."""
+    if not has_table(database, "remembered"):
+        return known_lessons(database)
+    return [
+        Lesson(query, os.fsdecode(path), anchor, verdict, weight, (), ())
+        for query, verdict, weight, path, anchor in database.execute("SELECT * FROM remembered")
+    ]

@@ -5,9 +5,11 @@
     link's text    -> the section that it leads to: another person's words for it
     verdict        -> the section that somebody said is right
 
-Sections that are held out (corpus.py) appear on the gate's side alone. PURE.
+Sections that are held out (corpus.py) appear on the gate's side alone, but for one that people named as an answer: what they said is
+learned, and the gate asks for that section by its heading or a link no more. PURE.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -74,29 +76,39 @@ class Material:
 def material(corpus: Corpus, lessons: Sequence[Lesson]) -> Material:
     """All of it, chosen by digest: an edit changes the questions about what was edited, and no others."""
     links = list(_links(corpus))
+    taught = tuple(_taught(corpus, lessons))
+    named = {corpus.pieces[pair.piece].section for pair in taught}
+    leads_to: defaultdict[str, set[int]] = defaultdict(
+        set
+    )  # "read more" is no question: it has as many answers as links
+    for link in links:
+        leads_to[link.text.casefold()].add(link.section)
+
+    def kept(piece: int) -> bool:
+        return corpus.held_out(piece) and corpus.pieces[piece].section not in named
+
     headings = _chosen(
         [
             Query(corpus.pieces[piece].chunk.heading, (corpus.pieces[piece].section,))
             for piece in _headed(corpus)
-            if corpus.held_out(piece)
+            if kept(piece)
         ]
     )
     asked = _chosen(
-        [Query(link.text, (link.section,), link.piece) for link in links if corpus.held_out(corpus.members[link.section][0])]
-    )  # fmt: skip
+        [
+            Query(link.text, (link.section,), corpus.pieces[link.piece].section)
+            for link in links
+            if kept(corpus.members[link.section][0]) and len(leads_to[link.text.casefold()]) == 1
+        ]
+    )
     golds: dict[str, list[int]] = {}
     for lesson in lessons:
         if lesson.verdict == "good" and held_out_question(lesson.query):
             golds.setdefault(lesson.query, []).extend(corpus.by_name.get((lesson.path, lesson.anchor), ()))
     return Material(
-        pairs=(*_synthetic(corpus, links), *_taught(corpus, lessons)),
+        pairs=(*_synthetic(corpus, links), *taught),
         headings=headings,
-        links=tuple(
-            Query(
-                one.text, one.golds, corpus.pieces[one.besides].section if one.besides is not None else None
-            )
-            for one in asked
-        ),
+        links=asked,
         verdicts=_chosen([Query(text, tuple(found)) for text, found in golds.items() if found]),
         masked=frozenset(query.golds[0] for query in headings),
     )

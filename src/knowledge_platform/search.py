@@ -38,7 +38,7 @@ class Passage:
     """Lines `start` to `end` of `root`/`path`. `score`, higher is better, is comparable within one answer only.
 
     `stale`: the file can't be used at present, for this reason; the lines are those of its last good content. `lifted`: it stands higher
-    than it would if nobody had said anything of answers.
+    because people said that it answers a question like this one.
     """
 
     root: str
@@ -113,14 +113,22 @@ def search(database: sqlite3.Connection, question: str, count: int, *, floor: fl
     found = matching(database, question)
     taught = _taught(database, question)
     if floor and not any(likeness > 0 for likeness in taught.values()):
-        best = coverage(database, question, [row for row, _ in found[:count]])
-        if max(best.values(), default=0.0) < floor:
+        shares = coverage(database, question, [row for row, _ in found[:count]])
+        if max(shares.values(), default=0.0) < floor:
             return []
     top = found[0][1] if found else 1.0
     scores = dict(found)
     plain = list(scores)
-    for row, likeness in taught.items():
-        scores[row] = scores.get(row, 0.0) + likeness * top
+    lifts: set[int] = set()
+    for rows, likeness in taught.items():
+        if likeness > 0:
+            best = max(rows, key=lambda row: scores.get(row, 0.0))
+            scores[best] = scores.get(best, 0.0) + likeness * top
+            lifts.add(best)
+        else:
+            # What no word of the question is in isn't found by its being wrong.
+            for row in scores.keys() & rows:
+                scores[row] += likeness * top
     order = sorted(scores, key=lambda row: (-scores[row], row)) if taught else plain
     places = {row: place for place, row in enumerate(plain)}
     passages: list[Passage] = []
@@ -128,7 +136,7 @@ def search(database: sqlite3.Connection, question: str, count: int, *, floor: fl
     for place, row in enumerate(order):
         if len(passages) == count:
             break
-        lifted = taught.get(row, 0.0) > 0 and places.get(row, len(plain)) > place
+        lifted = row in lifts and places.get(row, len(plain)) > place
         passage = passage_in(database, row, scores[row], lifted=lifted)
         if passage.section not in sections:
             sections.add(passage.section)
@@ -136,25 +144,29 @@ def search(database: sqlite3.Connection, question: str, count: int, *, floor: fl
     return passages
 
 
-def _taught(database: sqlite3.Connection, question: str) -> dict[int, float]:
-    """Rows of sections that people called right or wrong for a question like this one: how much like it, below 0 for wrong.
+def _taught(database: sqlite3.Connection, question: str) -> dict[tuple[int, ...], float]:
+    """Sections, by their rows, that people called right or wrong for a question like this one: how much like it, below 0 for wrong.
 
-    Two questions are alike by the words that they share: the cosine of their sets of words.
+    Two questions are alike by the words that they share: the cosine of their sets of words. The strongest word of each kind counts.
     """
     if not has_table(database, "lessons"):
         return {}
     asked = set(words_of(question))
-    found: dict[int, float] = {}
-    for query, verdict, weight, row in database.execute(
-        "SELECT query, verdict, weight, min(chunks.id) FROM lessons JOIN files ON files.path = lessons.path "
-        "JOIN chunks ON chunks.file = files.id AND chunks.anchor = lessons.anchor "
-        "GROUP BY query, verdict, lessons.path, lessons.anchor, files.id"
+    good: dict[tuple[int, str], float] = {}
+    bad: dict[tuple[int, str], float] = {}
+    for query, verdict, weight, file, anchor in database.execute(
+        "SELECT query, verdict, weight, files.id, anchor FROM lessons JOIN files ON files.path = lessons.path"
     ):
         said = set(words_of(query))
         shared = len(asked & said) / math.sqrt(len(asked) * len(said)) if asked and said else 0.0
         if shared >= LIKE:
-            amount = shared * min(weight, 1.0)
-            found[row] = max(found.get(row, 0.0), amount) if verdict == "good" else -amount
+            kind = good if verdict == "good" else bad
+            kind[file, anchor] = max(kind.get((file, anchor), 0.0), shared * min(weight, 1.0))
+    found: dict[tuple[int, ...], float] = {}
+    for section in sorted(good.keys() | bad.keys()):
+        rows = database.execute("SELECT id FROM chunks WHERE file = ? AND anchor = ? ORDER BY id", section)
+        if numbers := tuple(row for (row,) in rows):
+            found[numbers] = good.get(section, 0.0) - bad.get(section, 0.0)
     return found
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from knowledge_platform.ranking import (
     NEAREST,
@@ -18,15 +19,18 @@ from knowledge_platform.ranking import (
 )
 from knowledge_platform.settings import LEXICAL
 
+Vectors = NDArray[np.float32]
+Said = tuple[Vectors, int, float]
+
 NOTHING = Words((), ())
 
 
-def vector(*numbers: float) -> np.ndarray:  # type: ignore[type-arg]
+def vector(*numbers: float) -> Vectors:
     made = np.asarray(numbers, np.float32)
-    return made / np.linalg.norm(made)
+    return np.asarray(made / np.linalg.norm(made), np.float32)
 
 
-def at(cosine: float, axis: int = 1, dimensions: int = 3) -> np.ndarray:  # type: ignore[type-arg]
+def at(cosine: float, axis: int = 1, dimensions: int = 3) -> Vectors:
     """A vector of length 1 that is so near to the first axis."""
     made = np.zeros(dimensions, np.float32)
     made[0], made[axis] = cosine, np.sqrt(1 - cosine * cosine)
@@ -36,7 +40,7 @@ def at(cosine: float, axis: int = 1, dimensions: int = 3) -> np.ndarray:  # type
 QUESTION = at(1.0)
 
 
-def memory(*said: tuple[np.ndarray, int, float]) -> Memory:  # type: ignore[type-arg]
+def memory(*said: Said) -> Memory:
     return Memory(
         np.stack([query for query, _, _ in said]),
         np.asarray([section for _, section, _ in said], np.int32),
@@ -195,7 +199,7 @@ SAID = st.lists(
 
 
 @given(SAID, st.lists(st.floats(-1, 1), min_size=8, max_size=8))
-def test_no_memory_moves_a_section_that_nobody_named(said: list, cosines: list[float]) -> None:  # type: ignore[type-arg]
+def test_no_memory_moves_a_section_that_nobody_named(said: list[Said], cosines: list[float]) -> None:
     plain, told = scores(*cosines), scores(*cosines, said=memory(*said))
     named = {section for _, section, _ in said}
     assert [told[n] for n in range(8) if n not in named] == [plain[n] for n in range(8) if n not in named]
