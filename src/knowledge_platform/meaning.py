@@ -11,6 +11,7 @@ from knowledge_platform import model
 from knowledge_platform.choice import Choice, Deployed, chosen
 from knowledge_platform.corpus import Corpus, corpus_of
 from knowledge_platform.embeddings import Embeddings, Encodes
+from knowledge_platform.errors import CrystalError
 from knowledge_platform.evaluation import Pinned, Report
 from knowledge_platform.lessons import Resolved
 from knowledge_platform.pairs import held_out_question, material
@@ -100,17 +101,19 @@ class ByMeaning:
         return replace(report, ranking=self._choice, golden=golden.places(self._choice.ranking))
 
     def save(self, staging: Path) -> list[str]:
+        names = model.save(staging, self._choice.ranking)
         facts = {
             "encoder_id": self._encoder.id,
             "floor": self._learned.floor,
             "ranker": self._choice.ranker,
+            "files": " ".join(names),
         }
         model.store_facts(self._database, facts)
         if self._choice.ranker == "as deployed":
             # Else the next training would take the lessons that were refused now for the deployed ones.
             model.store_remembered(self._database, self._carried)
         self._embeddings.forget()
-        return model.save(staging, self._choice.ranking)
+        return names
 
     def answers(self, release: Release, database: sqlite3.Connection, question: str) -> bool:
         """Reads the files as a question does."""
@@ -119,13 +122,17 @@ class ByMeaning:
         return bool(ranker.answer(database, question, vector, 1, floor=False))
 
     def _carried_over(self) -> Deployed | None:
-        """The ranker that answers now, on the new documents; None where it is of another encoder."""
+        """The ranker that answers now, on the new documents; None where it is of another encoder, or can't be read."""
         if self._deployed is None:
             return None
         release, database = self._deployed
         if facts_of(database).get("encoder_id") != self._encoder.id:
             return None
-        ranker = model.load(release, database)
+        try:
+            ranker = model.load(release, database)
+        except CrystalError as problem:
+            self._progress.note(f"nothing to compare with: {problem}")
+            return None
         adapter = ranker.ranking.adapter
         if ranker.ranking.memory is None:
             return Deployed(release.id, Ranker(adapter, None), None)

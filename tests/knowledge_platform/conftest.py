@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from invented import docs
 from knowledge_platform.clock import system_clock
 from knowledge_platform.phases import train
 from knowledge_platform.progress import Lines, Progress
@@ -162,6 +163,27 @@ def crystal(tmp_path: Path) -> Crystal:
     made.write("install.md", INSTALL)
     made.write("ops/logs.md", LOGS)
     return made
+
+
+@pytest.fixture(scope="session")
+def complete(tmp_path_factory: pytest.TempPathFactory) -> Crystal:
+    """One whose release has every file that a release can have. Not to be changed: `copy` is."""
+    folder = tmp_path_factory.mktemp("complete")
+    made = Crystal(docs=folder / "docs", folder=folder / "store")
+    for path, text in docs(4, files=6, sections=6).items():
+        made.write(path, text)
+    made.write("ops/logs.md", LOGS)
+    made.train()
+    made.run("feedback", made.json("ask", "how does the journal rotate?")["answer_id"], "good")
+    made.train()
+    return made
+
+
+@pytest.fixture
+def copy(complete: Crystal, tmp_path: Path) -> Crystal:
+    """The same, to be changed; the documents are the same ones."""
+    shutil.copytree(complete.folder, tmp_path / "store", symlinks=True)
+    return Crystal(docs=complete.docs, folder=tmp_path / "store")
 
 
 @pytest.fixture
