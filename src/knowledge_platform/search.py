@@ -217,11 +217,14 @@ def facts_of(database: sqlite3.Connection) -> dict[str, Any]:
 def passage_in(database: sqlite3.Connection, row: int, score: float, *, lifted: bool = False) -> Passage:
     """The passage of this row."""
     stale_column = "files.stale" if has_stale(database) else "NULL"
-    root, path, start, end, anchor, heading, crumbs, text, stale = database.execute(
+    found = database.execute(
         f'SELECT roots.path, files.path, start, "end", anchor, heading, crumbs, text, {stale_column} FROM chunks '  # noqa: S608
         "JOIN files ON files.id = chunks.file JOIN roots ON roots.id = files.root WHERE chunks.id = ?",
         (row,),
     ).fetchone()
+    if found is None:
+        raise sqlite3.DatabaseError(f"passage {row} has no file")
+    root, path, start, end, anchor, heading, crumbs, text, stale = found
     return Passage(
         root=os.fsdecode(root),
         path=os.fsdecode(path),
