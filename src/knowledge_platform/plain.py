@@ -30,7 +30,9 @@ def passage_text(heading: str, body: str) -> str:
 
 def plain(markdown: str) -> str:
     """The text as a reader sees it, in one line."""
-    text = _IMAGE_OR_LINK.sub(r"\1", _IMAGE_OR_LINK.sub(r"\1", markdown[:LIMIT]))  # a picture may be in a link
+    text = _IMAGE_OR_LINK.sub(
+        r"\1", _IMAGE_OR_LINK.sub(r"\1", markdown[:LIMIT])
+    )  # a picture may be in a link
     text = _TAG.sub(" ", _INCLUDED.sub("", text))
     return " ".join(_MARKS.sub(" ", text).split())
 
