@@ -10,19 +10,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from bench.crystal.rankers import Systems, encoder
 from bench.ground import say
 from knowledge_platform.corpus import corpus_of
 from knowledge_platform.embeddings import Embeddings
 from knowledge_platform.measures import Section
 from knowledge_platform.pairs import material
-from knowledge_platform.ranking import Memory, means_of
-from knowledge_platform.training import Learned, texts_of
+from knowledge_platform.training import passages_of
 from knowledge_platform.trial import Ranker, Trial
-
-NOTHING = Memory(np.empty((0, 0), np.float32), np.empty(0, np.int32), np.empty(0, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +38,8 @@ def bystanders(
     ranking = systems.model.ranking
     corpus = corpus_of(systems.database)
     with Embeddings.kept(store / "cache", encoder(), say) as embeddings:
-        means = means_of(embeddings.vectors(texts_of(corpus)), corpus.files)
-        learned = Learned(
-            vectors=np.asarray(ranking.vectors), sections=ranking.sections, means=means,
-            floor=systems.model.floor, pairs=0, adapter=None, memory=NOTHING, tested=NOTHING,
-        )  # fmt: skip
-        trial = Trial.of(corpus, material(corpus, ()), learned, embeddings, systems.database)
+        passages = passages_of(corpus, embeddings)
+        trial = Trial.of(corpus, material(corpus, ()), passages, embeddings, systems.database)
     told = {section for name in spoken_of for section in corpus.by_name.get(name, ())}
     after = Ranker(ranking.adapter, ranking.memory)
     others = [section not in told for section in trial.clusters()["headings"]]

@@ -22,12 +22,11 @@ from knowledge_platform.corpus import corpus_of
 from knowledge_platform.embeddings import Vectors
 from knowledge_platform.encoder import Encoder, locate
 from knowledge_platform.measures import Section
-from knowledge_platform.model import Model, load
+from knowledge_platform.model import Model, load, words
 from knowledge_platform.ranking import Ranking, Words
 from knowledge_platform.releases import Store
 from knowledge_platform.search import facts_of, opened, search
 from knowledge_platform.settings import FLOOR
-from knowledge_platform.trial import words
 
 FTS5 = "FTS5"
 DENSE = "dense"
@@ -81,7 +80,8 @@ def systems_in(store: Path) -> Iterator[Systems]:
         names = [
             (corpus.pieces[first].path, corpus.pieces[first].chunk.anchor) for first, *_ in corpus.members
         ]
-        untrained = Ranking(model.ranking.vectors, model.ranking.sections)
+        ranking = model.ranking
+        untrained = Ranking(ranking.vectors, ranking.sections, starts=ranking.starts)
         by_meaning = ByScore(untrained, names, None)
         rankers: dict[str, Ranker] = {
             FTS5: by_words,

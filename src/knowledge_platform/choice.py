@@ -39,15 +39,6 @@ class Choice:
     against: str | None
     rungs: tuple[Rung, ...]
 
-    def __str__(self) -> str:
-        taken = self.rungs[-1]
-        asked = [one for one in taken.comparisons if one.questions]
-        figures = ", ".join(f"{one.name} {one.deployed:.3f} -> {one.candidate:.3f}" for one in asked)
-        refused = "; ".join(f"{rung.name} refused ({', '.join(rung.problems)})" for rung in self.rungs[:-1])
-        return ". ".join(
-            part for part in (f"{self.ranker}: nDCG@10 {figures or 'not measured'}", refused) if part
-        )
-
 
 def chosen(
     trial: Trial,
@@ -95,5 +86,6 @@ def _ladder(learned: Learned, deployed: Deployed | None) -> Iterator[tuple[str, 
     if deployed is not None:
         rungs.append(("as deployed", deployed.ranker, deployed.tested))
     for name, ranker, tested in rungs:
-        ranking = Ranking(learned.vectors, learned.sections, ranker.adapter, ranker.memory)
+        passages = learned.passages
+        ranking = Ranking(passages.vectors, passages.sections, ranker.adapter, ranker.memory, passages.starts)
         yield name, ranking, Ranker(ranker.adapter, tested)

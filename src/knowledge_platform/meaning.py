@@ -4,6 +4,7 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +15,7 @@ from knowledge_platform.embeddings import Embeddings, Encodes
 from knowledge_platform.errors import CrystalError
 from knowledge_platform.evaluation import Pinned, Report
 from knowledge_platform.lessons import Resolved
+from knowledge_platform.model import words
 from knowledge_platform.pairs import held_out_question, material
 from knowledge_platform.progress import Progress
 from knowledge_platform.ranking import Ranking
@@ -21,7 +23,7 @@ from knowledge_platform.releases import Release
 from knowledge_platform.search import facts_of
 from knowledge_platform.settings import GOLDEN_TOP
 from knowledge_platform.training import Learned, learn, remembered, texts_of
-from knowledge_platform.trial import Ranker, Trial, masked_texts, words
+from knowledge_platform.trial import Ranker, Trial, masked_texts
 
 Before = tuple[Release, sqlite3.Connection]
 
@@ -66,7 +68,8 @@ class ByMeaning:
 
     def prepare(self) -> str:
         """Encodes every text that never was: what follows finds all its vectors there."""
-        passages = self._embeddings.missing(texts_of(self._corpus))
+        texts = texts_of(self._corpus)
+        passages = set(self._embeddings.missing(texts))
         lessons = [*self._said.kept, *self._carried]
         others = self._embeddings.missing(
             [
@@ -76,7 +79,7 @@ class ByMeaning:
                 *(golden.query for golden, _ in self._said.golden),
             ]
         )
-        new = sorted({*passages, *others}, key=lambda text: (-len(text), text))
+        new = sorted(passages.union(others), key=lambda text: (-len(text), text))
         self._progress.expect(len(new), "texts", work=sum(map(_work, new)))
         done = 0
 
@@ -86,16 +89,24 @@ class ByMeaning:
             done += count
 
         self._embeddings.encode(new, advance=advance)
-        self.embedded, self.encoded = len(passages), len(new)
-        return f", {self.embedded} passages encoded, {len(new) - self.embedded} other texts"
+        starts = [*self._corpus.starts, len(texts)]
+        self.embedded = sum(not passages.isdisjoint(texts[first:last]) for first, last in pairwise(starts))
+        self.encoded = len(new)
+        return f", {self.embedded} passages encoded, in {len(new)} texts with the questions about them"
 
     def train(self) -> str:
         self._learned = learn(self._corpus, self._material, self._said.kept, self._embeddings, self._progress)
-        learned = "an adapter" if self._learned.adapter is not None else "no adapter"
-        return f"{learned} from {self._learned.pairs} pairs, {len(self._said.kept)} lessons remembered"
+        pairs, lessons = self._learned.pairs, len(self._said.kept)
+        if self._learned.adapter is None:
+            return (
+                f"too little to learn from: {pairs} questions, {lessons} lessons from people are remembered"
+            )
+        return f"learned from {pairs} questions with known answers, {lessons} lessons from people among them"
 
     def judge(self, report: Report) -> Report:
-        trial = Trial.of(self._corpus, self._material, self._learned, self._embeddings, self._database)
+        trial = Trial.of(
+            self._corpus, self._material, self._learned.passages, self._embeddings, self._database
+        )
         golden = _Golden(self._said, self._corpus, self._embeddings, self._database)
         self._choice = chosen(trial, self._learned, self._carried_over(), golden.lost)
         return replace(report, ranking=self._choice, golden=golden.places(self._choice.ranking))

@@ -1,7 +1,8 @@
 """The meaning half of a release: its ranker on disk, and how it answers. The words' half is search.py, which needs no package.
 
-    vectors.npy    (n, 384) float32, a row for each chunk, mapped into memory
-    sections.npy   (n) int32, the section of each
+    vectors.npy    (w, 384) float32, a row for each window of a chunk, mapped into memory
+    starts.npy     (n) int32, each chunk's first window
+    sections.npy   (n) int32, each chunk's section
     adapter.npy    (384, 384) float32, where there is one
     memory.npz     queries, sections, weights: what people said
 
@@ -27,7 +28,7 @@ from knowledge_platform.search import Passage, coverage, facts_of, has_table, ma
 from knowledge_platform.settings import COVERED
 from knowledge_platform.verdicts import Lesson
 
-FILES = ("vectors.npy", "sections.npy", "adapter.npy", "memory.npz")
+FILES = ("vectors.npy", "starts.npy", "sections.npy", "adapter.npy", "memory.npz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +44,15 @@ class Model:
         """At most `count` passages, each of another section; none when not one is a good match, unless `floor` is False."""
         if not words_of(question):
             return []  # whatever vector "?!" has, it asks for nothing
-        found = matching(database, question)
-        if floor and not self._good(database, question, vector, [row for row, _ in found[:count]]):
+        said = words(database, question)
+        if floor and not self._good(vector, said):
             return []
-        words = Words([row - 1 for row, _ in found], [score for _, score in found])
         return [
             passage_in(database, one.piece + 1, one.score, lifted=one.lifted)
-            for one in self.ranking.found(vector, words, count)
+            for one in self.ranking.found(vector, said, count)
         ]
 
-    def _good(
-        self, database: sqlite3.Connection, question: str, vector: Vectors, rows: Sequence[int]
-    ) -> bool:
+    def _good(self, vector: Vectors, said: Words) -> bool:
         """A passage near enough; or a question like this one that somebody answered; or nearly all of its words in one passage."""
         if float((self.ranking.vectors @ vector).max()) >= self.floor:
             return True
@@ -63,17 +61,28 @@ class Model:
             likeness = memory.queries @ vector
             if float(likeness[memory.weights > 0].max(initial=0.0)) >= ALIKE:
                 return True
-        return max(coverage(database, question, rows).values(), default=0.0) >= COVERED
+        return said.covered >= COVERED
 
 
+COVERING = 5  # passages among which the one is sought that has most of a question's words: as many as an answer shows
 ALIKE = 0.8  # cosine of two questions that ask the same; those in other words are at .1 to .5, so this is for small changes only
+
+
+def words(database: sqlite3.Connection, question: str) -> Words:
+    """What the words' index says of a question, by piece."""
+    found = matching(database, question)
+    best = coverage(database, question, [row for row, _ in found[:COVERING]])
+    return Words(
+        [row - 1 for row, _ in found], [score for _, score in found], max(best.values(), default=0.0)
+    )
 
 
 def save(folder: Path, ranking: Ranking) -> list[str]:
     """Writes the ranker's files; their names."""
     np.save(folder / "vectors.npy", ranking.vectors)
     np.save(folder / "sections.npy", ranking.sections)
-    names = ["vectors.npy", "sections.npy"]
+    np.save(folder / "starts.npy", ranking.starts)
+    names = ["vectors.npy", "sections.npy", "starts.npy"]
     if ranking.adapter is not None:
         np.save(folder / "adapter.npy", ranking.adapter)
         names.append("adapter.npy")
@@ -97,8 +106,11 @@ def load(release: Release, database: sqlite3.Connection) -> Model:
         facts = facts_of(database)
         floor, files = float(facts["floor"]), facts["files"].split()
         (passages,) = database.execute("SELECT max(id) FROM chunks").fetchone()
-        vectors = _array(folder / "vectors.npy", "f", passages, None, mapped=True)
+        vectors = _array(folder / "vectors.npy", "f", None, None, mapped=True)
         sections = _array(folder / "sections.npy", "i", passages)
+        starts = _array(folder / "starts.npy", "i", passages)
+        if starts[0] != 0 or starts[-1] >= len(vectors) or (np.diff(starts) <= 0).any():
+            raise ValueError("starts.npy: these are no beginnings of passages")
         dimensions = vectors.shape[1]
         if not np.array_equal(np.unique(sections), np.arange(int(sections.max()) + 1)):
             raise ValueError("sections.npy: the sections' numbers have gaps")
@@ -110,7 +122,7 @@ def load(release: Release, database: sqlite3.Connection) -> Model:
             with (folder / "memory.npz").open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 memory = Memory(kept["queries"], kept["sections"], kept["weights"])
             _check_memory(memory, dimensions, int(sections.max()))
-        return Model(Ranking(vectors, sections, adapter, memory), floor)
+        return Model(Ranking(vectors, sections, adapter, memory, starts), floor)
     except Exception as error:  # whatever it is: numpy's and zipfile's parsers raise a dozen kinds on bytes that aren't theirs
         why = str(error) or type(error).__name__
         raise CrystalError(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from knowledge_platform.corpus import Corpus, digest_number
 from knowledge_platform.links import links_of, resolve
-from knowledge_platform.plain import passage_text, plain, sentences
+from knowledge_platform.plain import passage_text, sentences
 from knowledge_platform.search import words_of
 from knowledge_platform.settings import (
     FEEDBACK_WEIGHT,
@@ -149,9 +149,8 @@ def _synthetic(corpus: Corpus, links: Sequence[_Link]) -> Iterator[Pair]:
         if not left:
             break
         left -= 1
-        body = plain(corpus.bodies[piece])
-        masked = body.replace(sentence, " ") if sentence else body
-        masked = passage_text("", masked)
+        body = corpus.words[piece]
+        masked = passage_text("", " ".join(body.replace(sentence, " ").split()) if sentence else body)
         if piece in headed:
             yield Pair(corpus.pieces[piece].chunk.heading, piece, masked, HEADING_WEIGHT)
         if sentence is not None:
@@ -163,13 +162,14 @@ def _synthetic(corpus: Corpus, links: Sequence[_Link]) -> Iterator[Pair]:
 
 
 def _sentence(corpus: Corpus, piece: int) -> str | None:
-    """One sentence of the piece, always the same, if enough remains without it."""
-    body = corpus.bodies[piece]
-    found = sentences(body)
+    """One sentence of the piece, always the same, if enough remains without it.
+
+    Of the first window: what remains around it is what is encoded.
+    """
+    found = [one for one in sentences(corpus.bodies[piece]) if one in corpus.windows[piece][0]]
     if len(found) < 3:
         return None
-    sentence = found[digest_number(corpus.pieces[piece].chunk.text) % len(found)]
-    return sentence if sentence in plain(body) else None
+    return found[digest_number(corpus.pieces[piece].chunk.text) % len(found)]
 
 
 def _taught(corpus: Corpus, lessons: Sequence[Lesson]) -> Iterator[Pair]:

@@ -6,8 +6,9 @@ them it is .519, and the interval of the difference includes 0.
 """
 
 import re
+from collections.abc import Callable
 
-LIMIT = 4096  # characters that are looked at; 128 tokens are some 600 of prose, and links and fences may take much room
+LIMIT = 8192  # characters that are looked at: no passage is longer
 
 # Bounded repetitions: an opening bracket that nothing closes must not be searched for to the end, again and again.
 _IMAGE_OR_LINK = re.compile(
@@ -23,9 +24,23 @@ _WORDS_OF_SENTENCE = range(
 )  # fewer are a remark, more are a list that was taken for a sentence; arbitrary
 
 
-def passage_text(heading: str, body: str) -> str:
-    """What is encoded of a passage: its heading, and its text without markup."""
-    return ". ".join(part for part in (heading, plain(body)) if part) or "."
+def passage_text(heading: str, words: str) -> str:
+    """What is encoded of a passage, or of a window of it: its heading, and words without markup."""
+    return ". ".join(part for part in (heading, words) if part) or "."
+
+
+def windows(words: str, length: Callable[[str], int], limit: int) -> list[str]:
+    """Words cut into windows of at most `limit` tokens, of which `length` tells how many a word has. At least one, maybe empty."""
+    found: list[list[str]] = [[]]
+    left = limit
+    for word in words.split():
+        tokens = length(word)
+        if tokens > left and found[-1]:
+            found.append([])
+            left = limit
+        found[-1].append(word)
+        left -= tokens
+    return [" ".join(window) for window in found]
 
 
 def plain(markdown: str) -> str:

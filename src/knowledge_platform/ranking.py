@@ -1,6 +1,6 @@
 """A question's words and vector -> an order of sections. Numbers in, numbers out; what they are of is known elsewhere.
 
-    passage:   LEXICAL * BM25 / the best BM25  +  (1 - LEXICAL) * cosine of the adapted question
+    passage:   LEXICAL * covered * BM25 / the best BM25  +  (1 - LEXICAL) * cosine of its best window and the adapted question
     section:   its best passage, and what people said of questions like this one
 
 Fused by score, not by rank: reciprocal rank fusion of the same two is .046 nDCG@10 [.023, .071] below this on FastAPI's docs. A passage's
@@ -11,14 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from knowledge_platform.adapter import adapted
 from knowledge_platform.embeddings import Numbers, Vectors
 from knowledge_platform.settings import LEXICAL
 
 CONTEXT = 0.2  # of its file's mean: nDCG@10 +.018 [.007, .029] on 120 questions, +.015 [.002, .028] on headings that were held out
-NEAREST = 10  # questions that people said something of are heard; fewer hear too little, more drown the rest: .3 and 100 below alike
-RECALLED = 0.3  # what a verdict on the very same question adds to a section; more costs questions about other things (0.5: -.015)
+# Questions that people said something of are heard, and what one of them adds to a section by its likeness. With FastAPI's docs, one
+# accepted answer to each of 60 needs gains the same needs in other words .074 nDCG@10 [.036, .121], and costs headings about other things
+# .008 [-.002, .017]; ten and .3: .095 and .015.
+NEAREST = 5
+RECALLED = 0.25
 PLAUSIBLE = 100  # sections are within reach of a verdict, the best fully, this one not at all
 # The cosine from which a question is taken for the very one that was judged, fully so at 1: then it is not a matter of how plausible the
 # section is. Other words for the same are at .4 to .9; arbitrary.
@@ -36,10 +40,15 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The passages that have words of a question, with their BM25, higher is better."""
+    """The passages that have words of a question, with their BM25, higher is better.
+
+    `covered`, from 0 to 1, is the share of the question that its words cover in the best of them: a passage that has one word of ten is
+    the best of its kind, too, and must not outweigh what the question means.
+    """
 
     pieces: Sequence[int]
     scores: Sequence[float]
+    covered: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,10 @@ class Found:
 
 
 class Ranking:
-    """The passages' vectors (n, d) with their sections (n), numbered from 0 without a gap, and how questions are taken."""
+    """The windows' vectors (w, d), where each passage's windows start (n), the passages' sections (n), and how questions are taken.
+
+    Sections are numbered from 0 without a gap. Without `starts` each passage has one window.
+    """
 
     def __init__(
         self,
@@ -61,8 +73,10 @@ class Ranking:
         sections: Numbers,
         adapter: Vectors | None = None,
         memory: Memory | None = None,
+        starts: Numbers | None = None,
     ) -> None:
         self.vectors, self.sections = vectors, sections
+        self.starts = np.arange(len(sections), dtype=np.int32) if starts is None else starts
         self.adapter, self.memory = adapter, memory
         self._order = np.argsort(sections, kind="stable")
         self._starts = np.flatnonzero(np.diff(sections[self._order], prepend=-1))
@@ -98,11 +112,13 @@ class Ranking:
         return np.stack([self._recalled(query, row) for query, row in zip(queries, plain, strict=True)])
 
     def _passages(self, queries: Vectors, words: Sequence[Words]) -> Vectors:
-        scores: Vectors = (1 - LEXICAL) * (adapted(queries, self.adapter) @ self.vectors.T)
+        near: Vectors = adapted(queries, self.adapter) @ self.vectors.T
+        scores: Vectors = np.maximum.reduceat(near, self.starts, axis=1)
+        scores *= 1 - LEXICAL
         for row, said in zip(scores, words, strict=True):
             if len(said.pieces):
                 share = np.asarray(said.scores, np.float32)
-                row[np.asarray(said.pieces)] += LEXICAL * share / share.max()
+                row[np.asarray(said.pieces)] += LEXICAL * said.covered * share / share.max()
         return scores
 
     def _by_section(self, passages: Vectors) -> Vectors:
@@ -139,7 +155,7 @@ class Ranking:
         return result
 
 
-def means_of(vectors: Vectors, files: Sequence[int]) -> Vectors:
+def means_of(vectors: Vectors, files: Sequence[int] | NDArray[np.int64]) -> Vectors:
     """For each passage (n, d) the mean of its file's, of length 1."""
     _, numbers = np.unique(np.asarray(files), return_inverse=True)
     means = np.zeros((int(numbers.max()) + 1, vectors.shape[1]), np.float32)

@@ -286,12 +286,15 @@ class Run:
             path = locate(self._settings.encoder)
             checked(path)
         except EncoderUnavailable as problem:
-            if self._settings.require_dense:
-                raise
-            self._progress.note(f"by words only: {problem}")
-            self._lexical = str(problem)
+            self._go_by_words(problem)
         else:
             self._encoder = path
+
+    def _go_by_words(self, problem: EncoderUnavailable) -> None:
+        if self._settings.require_dense:
+            raise problem
+        self._encoder, self._lexical = None, str(problem)
+        self._progress.note(f"by words only: {problem}")
 
     def _base(self) -> Base | None:
         release = self._store.newest() if self._store.pinned() else self._store.current()
@@ -339,7 +342,12 @@ class Run:
         from knowledge_platform.meaning import ByMeaning  # noqa: PLC0415 - it needs numpy, which is there if there is an encoder
 
         cache = self._store.folder / "cache"
-        encoder = Encoder.load(self._encoder)
+        try:
+            encoder = Encoder.load(self._encoder)
+        except EncoderUnavailable as problem:  # the file is right: it is what runs it that isn't
+            self._go_by_words(problem)
+            yield ByWords(database, said)
+            return
         with ByMeaning.kept(cache, encoder, database, said, before, self._progress) as made:
             yield made
 

@@ -189,7 +189,7 @@ def has_stale(database: sqlite3.Connection, name: str = "main") -> bool:
 def coverage(database: sqlite3.Connection, question: str, rows: Sequence[int]) -> dict[int, float]:
     """For each row, the share of the question's weight that it has; a word's weight is its inverse document frequency."""
     words = words_of(question)
-    (total,) = database.execute("SELECT count(*) FROM chunks").fetchone()
+    (total,) = database.execute("SELECT count(*) FROM passages_docsize").fetchone()
     among = ", ".join(map(str, rows))
     covered = dict.fromkeys(rows, 0.0)
     weight = 0.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knowledge_platform.adapter import EPOCHS, Lessons, trained
+from knowledge_platform.adapter import SEEDS, Lessons, trained
 from knowledge_platform.corpus import Corpus
 from knowledge_platform.embeddings import Embeddings, Numbers, Vectors
 from knowledge_platform.pairs import Material, Pair, held_out_question
@@ -20,15 +20,27 @@ from knowledge_platform.verdicts import Lesson
 
 
 @dataclass(frozen=True, slots=True)
+class Passages:
+    """`vectors` (w, d) are the windows' in their context, `means` (w, d) their files', `of` (w) the section of each.
+
+    `starts` (n) is where each passage's windows begin, `sections` (n) the section of each passage.
+    """
+
+    vectors: Vectors
+    means: Vectors
+    of: Numbers
+    starts: Numbers
+    sections: Numbers
+
+
+@dataclass(frozen=True, slots=True)
 class Learned:
-    """`vectors` (n, d) are the passages' in their context, `means` (n, d) their files'; `floor` is the least cosine of a good match.
+    """`floor` is the least cosine of a good match, `pairs` how many were learned from.
 
     `memory` is all that people said, `tested` what is left of it without the questions that the gate asks.
     """
 
-    vectors: Vectors
-    sections: Numbers
-    means: Vectors
+    passages: Passages
     floor: float
     pairs: int
     adapter: Vectors | None
@@ -37,11 +49,27 @@ class Learned:
 
 
 def texts_of(corpus: Corpus) -> list[str]:
-    """What is encoded of each passage."""
+    """What is encoded of the passages: a text for each of their windows."""
     return [
-        passage_text(piece.chunk.heading, body)
-        for piece, body in zip(corpus.pieces, corpus.bodies, strict=True)
+        passage_text(piece.chunk.heading, window)
+        for piece, windows in zip(corpus.pieces, corpus.windows, strict=True)
+        for window in windows
     ]
+
+
+def passages_of(corpus: Corpus, embeddings: Embeddings) -> Passages:
+    """The passages' vectors, each pulled towards its page."""
+    counts = [len(windows) for windows in corpus.windows]
+    plain = embeddings.vectors(texts_of(corpus))
+    means = means_of(plain, np.repeat(np.asarray(corpus.files), counts))
+    sections = np.asarray(corpus.sections, np.int32)
+    return Passages(
+        vectors=in_context(plain, means),
+        means=means,
+        of=np.repeat(sections, counts),
+        starts=np.asarray(corpus.starts, np.int32),
+        sections=sections,
+    )
 
 
 def learn(
@@ -52,21 +80,14 @@ def learn(
     progress: Progress,
 ) -> Learned:
     """The ranker of a corpus, from what people said and from the docs themselves."""
-    sections = np.asarray(corpus.sections, np.int32)
-    plain = embeddings.vectors(texts_of(corpus))
-    means = means_of(plain, corpus.files)
-    vectors = in_context(plain, means)
-    progress.expect(EPOCHS, "epochs")
-    adapter = trained(
-        _lessons(corpus, material.pairs, embeddings, vectors, means), vectors, sections, progress.advance
-    )
+    passages = passages_of(corpus, embeddings)
+    progress.expect(SEEDS, "adapters")
+    pairs = _lessons(corpus, material.pairs, embeddings, passages)
     return Learned(
-        vectors=vectors,
-        sections=sections,
-        means=means,
-        floor=_floor(material, embeddings, vectors),
+        passages=passages,
+        floor=_floor(corpus, material, embeddings, passages),
         pairs=len(material.pairs),
-        adapter=adapter,
+        adapter=trained(pairs, passages.vectors, passages.of, progress.advance),
         memory=remembered(corpus, lessons, embeddings),
         tested=remembered(
             corpus, [lesson for lesson in lessons if not held_out_question(lesson.query)], embeddings
@@ -88,32 +109,32 @@ def remembered(corpus: Corpus, lessons: Sequence[Lesson], embeddings: Embeddings
     )
 
 
-def _lessons(
-    corpus: Corpus, pairs: Sequence[Pair], embeddings: Embeddings, vectors: Vectors, means: Vectors
-) -> Lessons:
+def _lessons(corpus: Corpus, pairs: Sequence[Pair], embeddings: Embeddings, passages: Passages) -> Lessons:
     queries = embeddings.vectors([pair.query for pair in pairs])
-    pieces = np.asarray([pair.piece for pair in pairs], np.int64)
-    golds = vectors[pieces].copy()
+    starts = np.asarray([corpus.starts[pair.piece] for pair in pairs], np.int64)
+    golds = passages.vectors[starts].copy()
     masked = [number for number, pair in enumerate(pairs) if pair.masked is not None]
     if masked:
         texts = [pairs[number].masked or "" for number in masked]
-        golds[masked] = in_context(embeddings.vectors(texts), means[pieces[masked]])
+        golds[masked] = in_context(embeddings.vectors(texts), passages.means[starts[masked]])
     for number, pair in enumerate(pairs):
         if pair.masked is None:
-            # The section was named, not the passage: the one that is nearest to the question stands for it.
-            members = corpus.members[corpus.pieces[pair.piece].section]
-            golds[number] = vectors[members[int(np.argmax(vectors[members] @ queries[number]))]]
+            # The section was named, not the passage: the window that is nearest to the question stands for it.
+            members = np.flatnonzero(passages.of == passages.of[starts[number]])
+            near = passages.vectors[members]
+            golds[number] = near[int(np.argmax(near @ queries[number]))]
     return Lessons(
         queries=queries,
         golds=golds,
-        sections=np.asarray([corpus.pieces[piece].section for piece in pieces], np.int32),
+        sections=passages.of[starts],
         weights=np.asarray([pair.weight for pair in pairs], np.float32),
     )
 
 
-def _floor(material: Material, embeddings: Embeddings, vectors: Vectors) -> float:
-    headings = [query.text for query in material.headings]
+def _floor(corpus: Corpus, material: Material, embeddings: Embeddings, passages: Passages) -> float:
+    taught = {pair.query for pair in material.pairs if pair.query == corpus.pieces[pair.piece].chunk.heading}
+    headings = sorted(taught.union(query.text for query in material.headings))
     if len(headings) < FLOOR_HEADINGS:
         return FLOOR_COSINE
-    best = (embeddings.vectors(headings) @ vectors.T).max(axis=1)
+    best = (embeddings.vectors(headings) @ passages.vectors.T).max(axis=1)
     return round(FLOOR_SHARE * float(np.quantile(best, FLOOR_QUANTILE)), 4)

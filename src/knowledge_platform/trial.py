@@ -15,11 +15,11 @@ from knowledge_platform.corpus import Corpus
 from knowledge_platform.embeddings import Embeddings, Vectors
 from knowledge_platform.index import index_of
 from knowledge_platform.measures import ndcg
+from knowledge_platform.model import words
 from knowledge_platform.pairs import Material, Query
 from knowledge_platform.plain import passage_text
 from knowledge_platform.ranking import Memory, Ranking, Words, in_context
-from knowledge_platform.search import matching
-from knowledge_platform.training import Learned
+from knowledge_platform.training import Passages
 
 BATCH = 64  # questions scored at once: 13 MB at 50,000 passages
 
@@ -39,38 +39,43 @@ class _Asked:
     queries: Sequence[Query]
     vectors: Vectors
     words: Sequence[Words]
-    passages: Vectors
+    windows: Vectors
 
 
 class Trial:
     """Questions of each kind, ready to be asked of any ranker."""
 
-    def __init__(self, asked: Mapping[str, _Asked], learned: Learned) -> None:
-        self._asked, self._learned = asked, learned
+    def __init__(self, asked: Mapping[str, _Asked], passages: Passages) -> None:
+        self._asked, self._passages = asked, passages
 
     @classmethod
     def of(
         cls,
         corpus: Corpus,
         material: Material,
-        learned: Learned,
+        passages: Passages,
         embeddings: Embeddings,
         database: sqlite3.Connection,
     ) -> "Trial":
         """Those of the corpus, its passages in the database's index."""
         asked = {
-            name: _asked(queries, learned.vectors, embeddings, database)
+            name: _asked(queries, passages.vectors, embeddings, database)
             for name, queries in (("links", material.links), ("verdicts", material.verdicts))
         }
         with _masked(corpus, material.masked) as masked:
-            passages = _without_headings(corpus, material.masked, learned, embeddings)
-            asked = {"headings": _asked(material.headings, passages, embeddings, masked), **asked}
-        return cls(asked, learned)
+            headless = _without_headings(corpus, material.masked, passages, embeddings)
+            asked = {"headings": _asked(material.headings, headless, embeddings, masked), **asked}
+        return cls(asked, passages)
 
     def gains(self, ranker: Ranker) -> dict[str, Vectors]:
         """nDCG@10 of each question, by kind."""
         return {
-            name: _gains(Ranking(one.passages, self._learned.sections, ranker.adapter, ranker.memory), one)
+            name: _gains(
+                Ranking(
+                    one.windows, self._passages.sections, ranker.adapter, ranker.memory, self._passages.starts
+                ),
+                one,
+            )
             for name, one in self._asked.items()
         }
 
@@ -80,20 +85,14 @@ class Trial:
 
 
 def _asked(
-    queries: Sequence[Query], passages: Vectors, embeddings: Embeddings, database: sqlite3.Connection
+    queries: Sequence[Query], windows: Vectors, embeddings: Embeddings, database: sqlite3.Connection
 ) -> _Asked:
     return _Asked(
         queries,
         embeddings.vectors([query.text for query in queries]),
         [words(database, query.text) for query in queries],
-        passages,
+        windows,
     )
-
-
-def words(database: sqlite3.Connection, question: str) -> Words:
-    """What the words' index says of a question, by piece."""
-    found = matching(database, question)
-    return Words([row - 1 for row, _ in found], [score for _, score in found])
 
 
 def _gains(ranking: Ranking, asked: _Asked) -> Vectors:
@@ -127,20 +126,21 @@ def _masked(corpus: Corpus, sections: frozenset[int]) -> Iterator[sqlite3.Connec
 
 
 def masked_texts(corpus: Corpus, sections: frozenset[int]) -> dict[int, str]:
-    """What is encoded of the pieces of these sections when their headings are asked for."""
+    """What is encoded of these sections' windows, by their numbers, when their headings are asked for."""
     return {
-        number: passage_text("", corpus.bodies[number])
+        corpus.starts[number] + place: passage_text("", window)
         for number, piece in enumerate(corpus.pieces)
         if piece.section in sections
+        for place, window in enumerate(corpus.windows[number])
     }
 
 
 def _without_headings(
-    corpus: Corpus, sections: frozenset[int], learned: Learned, embeddings: Embeddings
+    corpus: Corpus, sections: frozenset[int], passages: Passages, embeddings: Embeddings
 ) -> Vectors:
     texts = masked_texts(corpus, sections)
-    vectors = learned.vectors.copy()
+    vectors = passages.vectors.copy()
     if texts:
         rows = list(texts)
-        vectors[rows] = in_context(embeddings.vectors(list(texts.values())), learned.means[rows])
+        vectors[rows] = in_context(embeddings.vectors(list(texts.values())), passages.means[rows])
     return vectors

@@ -20,7 +20,7 @@ from knowledge_platform.gate import ENOUGH, GUARD, WORSE, compared, judged
 from knowledge_platform.pairs import Material, material
 from knowledge_platform.progress import Progress
 from knowledge_platform.ranking import Memory, Ranking
-from knowledge_platform.training import Learned, _lessons, learn
+from knowledge_platform.training import Learned, Passages, _lessons, learn
 from knowledge_platform.trial import Ranker, Trial
 
 Vectors = NDArray[np.float32]
@@ -108,10 +108,9 @@ ALL, TESTED, BEFORE, BEFORE_TESTED = said(0), said(1), said(2), said(0)
 
 def learned(*, adapter: bool = True, memory: bool = True) -> Learned:
     vectors = np.asarray([[1, 0], [0, 1], [0.6, 0.8]], np.float32)
+    numbers = np.arange(SECTIONS, dtype=np.int32)
     return Learned(
-        vectors=vectors,
-        sections=np.arange(SECTIONS, dtype=np.int32),
-        means=vectors,
+        passages=Passages(vectors=vectors, means=vectors, of=numbers, starts=numbers, sections=numbers),
         floor=0.2,
         pairs=99,
         adapter=NEW if adapter else None,
@@ -250,7 +249,7 @@ def _course(database: sqlite3.Connection, embeddings: Embeddings, progress: Prog
     found = corpus_of(database)
     asked = material(found, [])
     made = learn(found, asked, [], embeddings, progress)
-    return Course(found, asked, made, embeddings, Trial.of(found, asked, made, embeddings, database))
+    return Course(found, asked, made, embeddings, Trial.of(found, asked, made.passages, embeddings, database))
 
 
 def cache(folder: Path) -> contextlib.AbstractContextManager[Embeddings]:
@@ -265,9 +264,8 @@ def test_a_ranker_that_was_planted_is_refused_and_the_one_that_was_trained_is_no
 ) -> None:
     with contextlib.closing(database_of(docs(3, files=32))) as database, cache(tmp_path) as embeddings:
         made = _course(database, embeddings, progress)
-        lessons = _lessons(
-            made.corpus, made.material.pairs, embeddings, made.learned.vectors, made.learned.means
-        )
+        passages = made.learned.passages
+        lessons = _lessons(made.corpus, made.material.pairs, embeddings, passages)
     adapter = made.learned.adapter
     assert adapter is not None
     norm, size = np.linalg.norm(adapter), len(adapter)
@@ -284,9 +282,7 @@ def test_a_ranker_that_was_planted_is_refused_and_the_one_that_was_trained_is_no
         mistaught = type(lessons)(
             lessons.queries, lessons.golds[order], lessons.sections[order], lessons.weights
         )
-        wrong += made.refused(
-            Ranker(adapter_of(mistaught, made.learned.vectors, made.learned.sections), None)
-        )
+        wrong += made.refused(Ranker(adapter_of(mistaught, passages.vectors, passages.of), None))
     counts["trained on wrong answers"] = wrong
     counts["nothing learned"] = made.refused(Ranker(None, None))
     counts["itself"] = made.refused(made.ranker)

@@ -50,7 +50,7 @@ def test_markup_is_taken_away(markdown: str, seen: str) -> None:
     ],
 )
 def test_a_passage_is_its_heading_and_its_text(heading: str, body: str, text: str) -> None:
-    assert passage_text(heading, body) == text
+    assert passage_text(heading, plain(body)) == text
 
 
 @given(st.text("[](){}<>!*`#|/:-=~ \nab.", max_size=300))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def test_a_release_holds_what_it_was_made_from_and_the_digest_of_every_file(trained: "Crystal") -> None:
     release = trained.current()
     manifest = release.manifest()
-    names = {"chunks.sqlite", "report.json", "sections.npy", "vectors.npy"}
+    names = {"chunks.sqlite", "report.json", "sections.npy", "starts.npy", "vectors.npy"}
     assert {file.name for file in release.folder.iterdir()} == {"manifest.json", *names}
     assert manifest["files"] == {name: digest(release.folder / name) for name in names}
     assert manifest["documents"][0] == {
