@@ -17,10 +17,10 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from knowledge_platform.chunks import chunks_of
-from knowledge_platform.corpus import Corpus, corpus_of
-from knowledge_platform.index import index_of
-from knowledge_platform.ingest import INSERT, SCHEMA
+from knowledge_platform.documents.chunks import chunks_of
+from knowledge_platform.documents.ingest import INSERT, SCHEMA
+from knowledge_platform.meaning.corpus import Corpus, corpus_of
+from knowledge_platform.words.index import index_of
 
 DIMENSIONS = 48
 CONCEPTS = 240

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from bench.crystal.rankers import Systems, encoder
 from bench.ground import say
-from knowledge_platform.corpus import corpus_of
-from knowledge_platform.embeddings import Embeddings
-from knowledge_platform.measures import Section
-from knowledge_platform.pairs import material
-from knowledge_platform.training import passages_of
-from knowledge_platform.trial import Ranker, Trial
+from knowledge_platform.gate.measures import Section
+from knowledge_platform.gate.trial import Ranker, Trial
+from knowledge_platform.meaning.corpus import corpus_of
+from knowledge_platform.meaning.embeddings import Embeddings
+from knowledge_platform.meaning.pairs import material
+from knowledge_platform.meaning.training import passages_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from knowledge_platform.chunks import chunks_of
-from knowledge_platform.measures import Section, matches
+from knowledge_platform.documents.chunks import chunks_of
+from knowledge_platform.gate.measures import Section, matches
 
 BENCH = Path(__file__).parent.parent
 # The page that the figures are written to: they would be measured on themselves, and never come out the same twice.

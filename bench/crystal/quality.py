@@ -13,10 +13,10 @@ from bench.crystal.rankers import FTS5, FUSION, RRF, Ranker, Systems, systems_in
 from bench.crystal.store import Store, fresh
 from bench.ground import Ground, say
 from bench.report import Line, Section
-from knowledge_platform.feedback import FeedbackLogger
-from knowledge_platform.measures import DEPTH, bootstrap, ndcg, ranks_of, recall, reciprocal_rank
-from knowledge_platform.measures import Section as Name
-from knowledge_platform.trial import Ranker as Part
+from knowledge_platform.feedback.log import FeedbackLogger
+from knowledge_platform.gate.measures import DEPTH, bootstrap, ndcg, ranks_of, recall, reciprocal_rank
+from knowledge_platform.gate.measures import Section as Name
+from knowledge_platform.gate.trial import Ranker as Part
 
 FEEDBACK = "feedback"
 SEED = 0

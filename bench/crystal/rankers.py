@@ -18,15 +18,15 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from knowledge_platform.corpus import corpus_of
-from knowledge_platform.embeddings import Vectors
-from knowledge_platform.encoder import Encoder, locate
-from knowledge_platform.measures import Section
-from knowledge_platform.model import Model, load, words
-from knowledge_platform.ranking import Ranking, Words
-from knowledge_platform.releases import Store
-from knowledge_platform.search import facts_of, opened, search
+from knowledge_platform.gate.measures import Section
+from knowledge_platform.meaning.corpus import corpus_of
+from knowledge_platform.meaning.embeddings import Vectors
+from knowledge_platform.meaning.encoder import Encoder, locate
+from knowledge_platform.meaning.model import Model, load, words
+from knowledge_platform.meaning.ranking import Ranking, Words
 from knowledge_platform.settings import FLOOR
+from knowledge_platform.store.releases import Store
+from knowledge_platform.words.search import facts_of, opened, search
 
 FTS5 = "FTS5"
 DENSE = "dense"

@@ -15,7 +15,7 @@ from bench.crystal.corpus import Corpus
 from bench.ground import Ground
 from bench.ours import environment
 from bench.processes import Ended, finished
-from knowledge_platform.chunks import body_of, chunks_of
+from knowledge_platform.documents.chunks import body_of, chunks_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,6 @@
 Importing this package imports the standard library only: code that logs feedback must work where nothing else is installed.
 """
 
-from knowledge_platform.feedback import FeedbackLogger
+from knowledge_platform.feedback.log import FeedbackLogger
 
 __all__ = ["FeedbackLogger"]

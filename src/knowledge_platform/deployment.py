@@ -20,9 +20,9 @@ from typing import Any
 
 from knowledge_platform.durable import sync_file, sync_folder, write_whole
 from knowledge_platform.errors import CrystalError, SmokeError
-from knowledge_platform.releases import Release, Store
-from knowledge_platform.search import opened
 from knowledge_platform.settings import KEEP_RUNS
+from knowledge_platform.store.releases import Release, Store
+from knowledge_platform.words.search import opened
 
 READ_ONLY = 0o444
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Protocol
 
 from knowledge_platform.errors import RefusedError
-from knowledge_platform.evaluation import Pinned, Report
-from knowledge_platform.lessons import Resolved
-from knowledge_platform.releases import Release
-from knowledge_platform.search import search
+from knowledge_platform.feedback.lessons import Resolved
+from knowledge_platform.gate.decision import refusal
+from knowledge_platform.gate.evaluation import Pinned, Report
 from knowledge_platform.settings import GOLDEN_TOP
-from knowledge_platform.text import printable
+from knowledge_platform.store.releases import Release
+from knowledge_platform.words.search import search
 
 
 class Making(Protocol):
@@ -71,12 +71,3 @@ class ByWords:
 
     def answers(self, release: Release, database: sqlite3.Connection, question: str) -> bool:  # noqa: ARG002
         return bool(search(database, question, 1, floor=0.0))
-
-
-def refusal(lost: list[str]) -> str:
-    """Why golden queries refuse a release, and what to do."""
-    return (
-        f"the gate refused: the section of a golden query is not among its first {GOLDEN_TOP} passages any more: "
-        f"{'; '.join(printable(query) for query in lost)}. The deployed release goes on answering. "
-        "Mend the documents, or: crystal golden remove QUERY"
-    )

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from knowledge_platform.clock import Clock
 from knowledge_platform.deployment import record_run, run_id
 from knowledge_platform.errors import CrystalError, exit_code, one_line, result_of
-from knowledge_platform.infra import training_lock
 from knowledge_platform.progress import Progress
-from knowledge_platform.releases import Store, next_id
 from knowledge_platform.run import Outcome, Run
 from knowledge_platform.settings import Settings
+from knowledge_platform.store.infra import training_lock
+from knowledge_platform.store.releases import Store, next_id
 from knowledge_platform.text import printable
 
 

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from knowledge_platform import golden
 from knowledge_platform.clock import Clock
 from knowledge_platform.deployment import last_run, publish, undisturbed
-from knowledge_platform.documents import (
+from knowledge_platform.documents.document import (
     Difference,
     Earlier,
     Skipped,
@@ -22,21 +21,22 @@ from knowledge_platform.documents import (
     difference,
     refuse_mass_deletion,
 )
-from knowledge_platform.encoder import ENCODER_ID, Encoder, EncoderUnavailable, checked, locate
+from knowledge_platform.documents.ingest import Ingested, ingest
+from knowledge_platform.documents.validation import survey
 from knowledge_platform.errors import RefusedError
-from knowledge_platform.evaluation import Report, evaluate
-from knowledge_platform.feedback import Feedback, FeedbackLogger
-from knowledge_platform.index import build_index
-from knowledge_platform.infra import check_space, staging_folder
-from knowledge_platform.ingest import Ingested, ingest
-from knowledge_platform.lessons import Resolved, resolved, store_lessons
+from knowledge_platform.feedback import golden
+from knowledge_platform.feedback.lessons import Resolved, resolved, store_lessons
+from knowledge_platform.feedback.log import Feedback, FeedbackLogger
+from knowledge_platform.gate.evaluation import Report, evaluate
 from knowledge_platform.making import ByWords, Making
+from knowledge_platform.meaning.encoder import ENCODER_ID, Encoder, EncoderUnavailable, checked, locate
 from knowledge_platform.progress import Progress
-from knowledge_platform.releases import SCHEMA, Release, Store, digest
-from knowledge_platform.search import opened
 from knowledge_platform.settings import KEEP_RELEASES, Settings, config_hash
+from knowledge_platform.store.infra import check_space, staging_folder
+from knowledge_platform.store.releases import SCHEMA, Release, Store, digest
 from knowledge_platform.text import printable
-from knowledge_platform.validation import survey
+from knowledge_platform.words.index import build_index
+from knowledge_platform.words.search import opened
 
 # Seconds per 1,000 chunks, as measured on FastAPI's docs on two processors.
 LATER = {"training": 2.0, "evaluation": 1.0, "deployment": 0.2}
@@ -339,7 +339,7 @@ class Run:
         if self._encoder is None:
             yield ByWords(database, said)
             return
-        from knowledge_platform.meaning import ByMeaning  # noqa: PLC0415 - it needs numpy, which is there if there is an encoder
+        from knowledge_platform.by_meaning import ByMeaning  # noqa: PLC0415 - it needs numpy, which is there if there is an encoder
 
         cache = self._store.folder / "cache"
         try:

@@ -19,7 +19,7 @@ from bench.processes import finished
 from bench.report import Line, table
 from bench.report import Section as Chapter
 
-from knowledge_platform.measures import Section
+from knowledge_platform.gate.measures import Section
 
 TINY = Scale(
     sizes=(), small=0, burst=0, new_folders=0, changes=(), samples=0, idle=0.0, huge=0, repeat=1, questions=1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from bench.crystal.quality import FIRST_HIT, METRICS
 
-from knowledge_platform.measures import bootstrap, matches, ndcg, ranks_of, recall, reciprocal_rank
+from knowledge_platform.gate.measures import bootstrap, matches, ndcg, ranks_of, recall, reciprocal_rank
 
 A, B, C = ("a.md", "one"), ("a.md", "one-more"), ("b.md", "two")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.crystal.corpus import corpus_at
 
-from knowledge_platform.chunks import chunks_of
+from knowledge_platform.documents.chunks import chunks_of
 
 
 def test_each_section_that_is_to_be_found_exists() -> None:

@@ -18,9 +18,9 @@ from invented import docs
 from knowledge_platform.clock import system_clock
 from knowledge_platform.phases import train
 from knowledge_platform.progress import Lines, Progress
-from knowledge_platform.releases import Release, Store
 from knowledge_platform.settings import Settings
 from knowledge_platform.status import StatusFile
+from knowledge_platform.store.releases import Release, Store
 from needs import lacking
 
 INSTALL = """# Install

@@ -23,12 +23,12 @@ from knowledge_platform import (
     meaning,  # noqa: F401
     phases,  # noqa: F401
 )
-from knowledge_platform.ask import ask
+from knowledge_platform.asking.ask import ask
 from knowledge_platform.commands import releasing, training  # noqa: F401
-from knowledge_platform.embeddings import Vectors
-from knowledge_platform.encoder import Encoder, EncoderUnavailable, locate
 from knowledge_platform.errors import ConfigError
-from knowledge_platform.releases import Store
+from knowledge_platform.meaning.embeddings import Vectors
+from knowledge_platform.meaning.encoder import Encoder, EncoderUnavailable, locate
+from knowledge_platform.store.releases import Store
 
 WORLD = ("open", "os.", "fcntl.", "sqlite3.", "shutil.")
 STEPS = frozenset({"execute", "executemany", "executescript", "commit", "fsync", "write"})

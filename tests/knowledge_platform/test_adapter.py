@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from knowledge_platform.adapter import (
+from knowledge_platform.meaning.adapter import (
     FEWEST,
     KEPT_BACK,
     SEEDS,

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from knowledge_platform.anchors import Section, Whereabouts
-from knowledge_platform.chunks import chunks_of
-from knowledge_platform.feedback import Feedback
-from knowledge_platform.golden import Golden
-from knowledge_platform.lessons import Resolved, known_lessons, resolved, sections, store_lessons
+from knowledge_platform.documents.chunks import chunks_of
+from knowledge_platform.feedback.anchors import Section, Whereabouts
+from knowledge_platform.feedback.golden import Golden
+from knowledge_platform.feedback.lessons import Resolved, known_lessons, resolved, sections, store_lessons
+from knowledge_platform.feedback.log import Feedback
 
 NOW = datetime(2026, 11, 25, 20, 0, tzinfo=UTC)
 ORIGIN = ("ops/logs.md", "rotation")

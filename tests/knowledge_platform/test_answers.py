@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from knowledge_platform.answers import _set_aside, given, keep
-from knowledge_platform.ask import Answer
+from knowledge_platform.asking.answers import _set_aside, given, keep
+from knowledge_platform.asking.ask import Answer
 from knowledge_platform.errors import ConfigError
-from knowledge_platform.lines import records
-from knowledge_platform.releases import Store
-from knowledge_platform.search import Passage
+from knowledge_platform.feedback.lines import records
 from knowledge_platform.settings import ANSWERS_LIMIT, QUERY_LIMIT
+from knowledge_platform.store.releases import Store
+from knowledge_platform.words.search import Passage
 
 if TYPE_CHECKING:
     from knowledge_platform.conftest import Crystal
@@ -103,9 +103,9 @@ ASKER = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from knowledge_platform.answers import keep
-from knowledge_platform.ask import Answer
-from knowledge_platform.releases import Store
+from knowledge_platform.asking.answers import keep
+from knowledge_platform.asking.ask import Answer
+from knowledge_platform.store.releases import Store
 for number in range(150):
     keep(Store(Path(sys.argv[1])), Answer(f"{sys.argv[2]}-{number}", "r", f"{number} " + "x" * 4000, ()), datetime.now(UTC))
 """

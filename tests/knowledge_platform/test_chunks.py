@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge_platform.chunks import Chunk, body_of, chunks_of
+from knowledge_platform.documents.chunks import Chunk, body_of, chunks_of
 from knowledge_platform.settings import CHUNK_SIZE, FENCE_LIMIT
 
 

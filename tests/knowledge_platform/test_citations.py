@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from knowledge_platform.chunks import Chunk, chunks_of
-from knowledge_platform.headings import headings_of
-from knowledge_platform.markdown import blocks_of
+from knowledge_platform.documents.chunks import Chunk, chunks_of
+from knowledge_platform.documents.headings import headings_of
+from knowledge_platform.documents.markdown import blocks_of
 
 ROOT = Path(__file__).parents[2]
 OWN = sorted((ROOT / "docs").rglob("*.md"))

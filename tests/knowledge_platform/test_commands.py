@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from knowledge_platform.ask import Answer
+from knowledge_platform.asking.ask import Answer
 from knowledge_platform.cli import MODULES
 from knowledge_platform.cli import crystal as program
 from knowledge_platform.errors import CrystalError
-from knowledge_platform.model import FILES
-from knowledge_platform.search import Passage
+from knowledge_platform.meaning.model import FILES
 from knowledge_platform.settings import docs_roots, store_folder
 from knowledge_platform.status import Status
 from knowledge_platform.text import printable
+from knowledge_platform.words.search import Passage
 
 if TYPE_CHECKING:
     from knowledge_platform.conftest import Crystal

@@ -51,7 +51,7 @@ def test_a_rollback_killed_at_any_point_leaves_the_model_answering(trained: "Cry
 
 
 def test_a_second_training_is_turned_away_and_told_who_trains(trained: "Crystal") -> None:
-    from knowledge_platform.infra import training_lock
+    from knowledge_platform.store.infra import training_lock
 
     with training_lock(trained.store):
         done = trained.run("train", "--full", code=75)

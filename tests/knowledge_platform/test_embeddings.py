@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from invented import DIMENSIONS, Knowing, docs
-from knowledge_platform.embeddings import BATCH, SURPLUS, Embeddings
 from knowledge_platform.errors import ConfigError
+from knowledge_platform.meaning.embeddings import BATCH, SURPLUS, Embeddings
 
 if TYPE_CHECKING:
     from knowledge_platform.conftest import Crystal

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import knowledge_platform
-from knowledge_platform.encoder import (
+from knowledge_platform.errors import ConfigError, one_line
+from knowledge_platform.meaning.encoder import (
     DIMENSIONS,
     ENCODER_ID,
     MODEL_SHA256,
@@ -23,7 +24,6 @@ from knowledge_platform.encoder import (
     EncoderUnavailable,
     locate,
 )
-from knowledge_platform.errors import ConfigError, one_line
 from knowledge_platform.settings import encoder_path
 
 SOURCES = str(Path(knowledge_platform.__file__).parents[1])
@@ -58,7 +58,7 @@ def python(code: str, *folders: str) -> str:
 
 
 LOCATE = """
-from knowledge_platform.encoder import EncoderUnavailable, locate
+from knowledge_platform.meaning.encoder import EncoderUnavailable, locate
 try:
     print(locate(None))
 except EncoderUnavailable as problem:
@@ -172,7 +172,7 @@ def test_a_missing_encoder_is_for_a_person_to_mend() -> None:
 
 
 def test_importing_the_module_loads_nothing_that_is_slow() -> None:
-    assert python("import knowledge_platform.encoder\nprint('numpy' in sys.modules)") == "False"
+    assert python("import knowledge_platform.meaning.encoder\nprint('numpy' in sys.modules)") == "False"
 
 
 # Vectors

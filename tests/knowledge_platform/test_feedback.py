@@ -17,7 +17,7 @@ import pytest
 import knowledge_platform
 from knowledge_platform import FeedbackLogger
 from knowledge_platform.clock import Clock
-from knowledge_platform.feedback import login_name
+from knowledge_platform.feedback.log import login_name
 from knowledge_platform.settings import QUERY_LIMIT
 
 if TYPE_CHECKING:

@@ -11,17 +11,17 @@ import pytest
 from numpy.typing import NDArray
 
 from invented import Knowing, database_of, docs
-from knowledge_platform.adapter import trained as adapter_of
-from knowledge_platform.choice import Deployed, chosen
-from knowledge_platform.corpus import Corpus, corpus_of
-from knowledge_platform.embeddings import Embeddings
 from knowledge_platform.errors import RefusedError
-from knowledge_platform.gate import ENOUGH, GUARD, WORSE, compared, judged
-from knowledge_platform.pairs import Material, material
+from knowledge_platform.gate.choice import Deployed, chosen
+from knowledge_platform.gate.comparison import ENOUGH, GUARD, WORSE, compared, judged
+from knowledge_platform.gate.trial import Ranker, Trial
+from knowledge_platform.meaning.adapter import trained as adapter_of
+from knowledge_platform.meaning.corpus import Corpus, corpus_of
+from knowledge_platform.meaning.embeddings import Embeddings
+from knowledge_platform.meaning.pairs import Material, material
+from knowledge_platform.meaning.ranking import Memory, Ranking
+from knowledge_platform.meaning.training import Learned, Passages, _lessons, learn
 from knowledge_platform.progress import Progress
-from knowledge_platform.ranking import Memory, Ranking
-from knowledge_platform.training import Learned, Passages, _lessons, learn
-from knowledge_platform.trial import Ranker, Trial
 
 Vectors = NDArray[np.float32]
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from knowledge_platform.chunks import chunks_of
-from knowledge_platform.links import links_of
+from knowledge_platform.documents.chunks import chunks_of
+from knowledge_platform.documents.links import links_of
+from knowledge_platform.documents.validation import GoneError, UnusableError, content_of
 from knowledge_platform.settings import FILE_LIMIT, LINE_LIMIT
-from knowledge_platform.validation import GoneError, UnusableError, content_of
 
 if TYPE_CHECKING:
     from knowledge_platform.conftest import Crystal

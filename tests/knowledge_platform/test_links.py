@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge_platform.links import Link, links_of, resolve
+from knowledge_platform.documents.links import Link, links_of, resolve
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from knowledge_platform.ask import Answer, ask
-from knowledge_platform.encoder import DIMENSIONS, MODEL_SIZE, locate
+from knowledge_platform.asking.ask import Answer, ask
 from knowledge_platform.errors import CrystalError, one_line
-from knowledge_platform.feedback import FeedbackLogger
-from knowledge_platform.lessons import Resolved, store_lessons
-from knowledge_platform.model import remembered_lessons, store_remembered
-from knowledge_platform.releases import Release
-from knowledge_platform.verdicts import Lesson
+from knowledge_platform.feedback.lessons import Resolved, store_lessons
+from knowledge_platform.feedback.log import FeedbackLogger
+from knowledge_platform.feedback.verdicts import Lesson
+from knowledge_platform.meaning.encoder import DIMENSIONS, MODEL_SIZE, locate
+from knowledge_platform.meaning.model import remembered_lessons, store_remembered
+from knowledge_platform.store.releases import Release
 
 if TYPE_CHECKING:
     from knowledge_platform.conftest import Crystal

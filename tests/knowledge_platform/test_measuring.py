@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from knowledge_platform.exam import held
-from knowledge_platform.measures import ndcg, ranks_of, recall, reciprocal_rank
-from knowledge_platform.questions import Need, QuestionsError, needs_of
-from knowledge_platform.reports import lines, measured, quality, sentence
-from knowledge_platform.search import Passage
+from knowledge_platform.gate.exam import held
+from knowledge_platform.gate.measures import ndcg, ranks_of, recall, reciprocal_rank
+from knowledge_platform.gate.questions import Need, QuestionsError, needs_of
+from knowledge_platform.gate.reports import lines, measured, quality, sentence
+from knowledge_platform.words.search import Passage
 
 if TYPE_CHECKING:
     from knowledge_platform.conftest import Crystal

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invented import corpus, database_of, docs
-from knowledge_platform.corpus import HELD_OUT, Corpus, corpus_of
-from knowledge_platform.pairs import Material, held_out_question, material
-from knowledge_platform.plain import plain
+from knowledge_platform.documents.plain import plain
+from knowledge_platform.feedback.verdicts import Lesson
+from knowledge_platform.meaning.corpus import HELD_OUT, Corpus, corpus_of
+from knowledge_platform.meaning.pairs import Material, held_out_question, material
 from knowledge_platform.settings import FEEDBACK_WEIGHT, GATE_QUERIES, TRAINED_PIECES
-from knowledge_platform.verdicts import Lesson
 
 BODY = (
     "The first thing to know is this. The second thing is known to few people. A third thing ends the text."

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge_platform.plain import LIMIT, passage_text, plain, sentences
+from knowledge_platform.documents.plain import LIMIT, passage_text, plain, sentences
 
 PLAIN = {
     "prose stays as it is": ("Rotate it once.", "Rotate it once."),

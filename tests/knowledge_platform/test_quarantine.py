@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from knowledge_platform.chunks import Chunk, chunks_of
-from knowledge_platform.documents import Document, Earlier, Skipped, difference
-from knowledge_platform.ingest import ingest
+from knowledge_platform.documents.chunks import Chunk, chunks_of
+from knowledge_platform.documents.document import Document, Earlier, Skipped, difference
+from knowledge_platform.documents.ingest import ingest
+from knowledge_platform.documents.validation import survey
 from knowledge_platform.progress import Progress
-from knowledge_platform.releases import digest
 from knowledge_platform.settings import FILE_LIMIT
-from knowledge_platform.validation import survey
+from knowledge_platform.store.releases import digest
 from needs import lacking
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from knowledge_platform.ranking import (
+from knowledge_platform.meaning.ranking import (
     NEAREST,
     PLAUSIBLE,
     RECALLED,

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from knowledge_platform.ask import ask
+from knowledge_platform.asking.ask import ask
 from knowledge_platform.deployment import publish
-from knowledge_platform.encoder import ENCODER_ID
 from knowledge_platform.errors import RefusedError, SmokeError
-from knowledge_platform.evaluation import evaluate
+from knowledge_platform.gate.evaluation import evaluate
+from knowledge_platform.meaning.encoder import ENCODER_ID
 from knowledge_platform.progress import Progress
-from knowledge_platform.releases import Release, Store, digest, next_id
-from knowledge_platform.search import opened, search
+from knowledge_platform.store.releases import Release, Store, digest, next_id
+from knowledge_platform.words.search import opened, search
 
 if TYPE_CHECKING:
     from knowledge_platform.conftest import Crystal
@@ -102,7 +102,7 @@ def test_rolling_back_to_no_one_release_changes_nothing(trained: "Crystal", name
 
 
 def test_rollback_does_not_wait_for_a_training(trained: "Crystal") -> None:
-    from knowledge_platform.infra import training_lock
+    from knowledge_platform.store.infra import training_lock
 
     first = trained.current().id
     trained.train("--full")

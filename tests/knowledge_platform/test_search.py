@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from knowledge_platform.search import opened, search, words_of
+from knowledge_platform.words.search import opened, search, words_of
 
 if TYPE_CHECKING:
     from knowledge_platform.conftest import Crystal

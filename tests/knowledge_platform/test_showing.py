@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from knowledge_platform.ask import Answer
+from knowledge_platform.asking.ask import Answer
+from knowledge_platform.asking.showing import shown
 from knowledge_platform.commands.asking import cut
-from knowledge_platform.search import Passage
-from knowledge_platform.showing import shown
+from knowledge_platform.words.search import Passage
 
 if TYPE_CHECKING:
     from knowledge_platform.conftest import Crystal

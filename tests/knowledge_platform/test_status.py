@@ -148,7 +148,7 @@ def test_a_training_says_how_it_ended(crystal: "Crystal", tmp_path: Path) -> Non
 def test_a_training_that_is_turned_away_leaves_the_others_status_alone(
     crystal: "Crystal", tmp_path: Path
 ) -> None:
-    from knowledge_platform.infra import training_lock
+    from knowledge_platform.store.infra import training_lock
 
     path = tmp_path / "status.json"
     crystal.environ["TRAINING_STATUS_FILE"] = str(path)
@@ -229,7 +229,7 @@ def test_every_phase_is_timed_in_the_record_of_the_run(trained: "Crystal") -> No
 
 
 def test_status_names_the_running_training_and_no_other(trained: "Crystal") -> None:
-    from knowledge_platform.infra import training_lock
+    from knowledge_platform.store.infra import training_lock
 
     with training_lock(trained.store):
         assert trained.json("status")["training_pid"] == os.getpid()

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from knowledge_platform.anchors import Section
 from knowledge_platform.errors import ConfigError
-from knowledge_platform.feedback import FeedbackLogger, login_name
-from knowledge_platform.golden import Golden, add, load
-from knowledge_platform.naming import named
+from knowledge_platform.feedback.anchors import Section
+from knowledge_platform.feedback.golden import Golden, add, load
+from knowledge_platform.feedback.log import FeedbackLogger, login_name
+from knowledge_platform.feedback.naming import named
 
 if TYPE_CHECKING:
     from knowledge_platform.conftest import Crystal

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge_platform.feedback import Feedback, Verdict
+from knowledge_platform.feedback.log import Feedback, Verdict
+from knowledge_platform.feedback.verdicts import Lesson, lessons, normalised, votes
 from knowledge_platform.settings import VERDICT_FLOOR, VERDICT_HALF_LIFE, VERDICTS_EACH
-from knowledge_platform.verdicts import Lesson, lessons, normalised, votes
 
 NOW = datetime(2026, 11, 25, 20, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -14,8 +14,8 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import BertProcessing
 
-from knowledge_platform import wordpiece
-from knowledge_platform.wordpiece import FIRST, LAST, SLICE, UNKNOWN, WORD_LIMIT, WordPiece
+from knowledge_platform.meaning import wordpiece
+from knowledge_platform.meaning.wordpiece import FIRST, LAST, SLICE, UNKNOWN, WORD_LIMIT, WordPiece
 
 VOCABULARY = Path(wordpiece.__file__).with_name("vocab.txt")
 DOCS = sorted(Path(__file__).parents[2].glob("docs/**/*.md"))

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import click
 
 from knowledge_platform.errors import CrystalError, one_line
-from knowledge_platform.releases import Release, Store
-from knowledge_platform.search import opened
 from knowledge_platform.settings import store_folder
+from knowledge_platform.store.releases import Release, Store
+from knowledge_platform.words.search import opened
 
 
 class Verbatim(click.Command):

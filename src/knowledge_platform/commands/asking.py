@@ -11,15 +11,15 @@ from pathlib import Path
 
 import click
 
-from knowledge_platform import ask as asking
-from knowledge_platform.answers import keep
+from knowledge_platform.asking import ask as asking
+from knowledge_platform.asking.answers import keep
+from knowledge_platform.asking.showing import shown
 from knowledge_platform.clock import system_clock
 from knowledge_platform.commands import Verbatim, print_json, store_here
 from knowledge_platform.errors import one_line
-from knowledge_platform.loading import QuestionVector
-from knowledge_platform.releases import Store
+from knowledge_platform.meaning.loading import QuestionVector
 from knowledge_platform.settings import encoder_path
-from knowledge_platform.showing import shown
+from knowledge_platform.store.releases import Store
 
 PATIENCE = 0.5  # seconds before a terminal shows what words find: with less it would flicker where the encoder is quick
 

@@ -9,20 +9,20 @@ from typing import TextIO
 
 import click
 
-from knowledge_platform import golden as pinning
 from knowledge_platform.clock import system_clock
 from knowledge_platform.commands import Verbatim, print_json, reading, store_here
-from knowledge_platform.encoder import ENCODER_ID, Encoder, EncoderUnavailable, locate
 from knowledge_platform.errors import ConfigError
-from knowledge_platform.exam import Asks, Marks, Result, asks_ranker, asks_words, held, said
-from knowledge_platform.feedback import FeedbackLogger
-from knowledge_platform.lessons import known_lessons, resolved, sections
-from knowledge_platform.questions import Need, QuestionsError, needs_of
-from knowledge_platform.releases import Release, Store
-from knowledge_platform.reports import SEVERAL, lines, report_of
-from knowledge_platform.search import facts_of
+from knowledge_platform.feedback import golden as pinning
+from knowledge_platform.feedback.lessons import known_lessons, resolved, sections
+from knowledge_platform.feedback.log import FeedbackLogger
+from knowledge_platform.gate.exam import Asks, Marks, Result, asks_ranker, asks_words, held, said
+from knowledge_platform.gate.questions import Need, QuestionsError, needs_of
+from knowledge_platform.gate.reports import SEVERAL, lines, report_of
+from knowledge_platform.meaning.encoder import ENCODER_ID, Encoder, EncoderUnavailable, locate
 from knowledge_platform.settings import encoder_path
+from knowledge_platform.store.releases import Release, Store
 from knowledge_platform.text import printable
+from knowledge_platform.words.search import facts_of
 
 KINDS = {
     "golden": "golden queries",

@@ -6,16 +6,16 @@ from typing import Any
 
 import click
 
-from knowledge_platform import golden as pinning
 from knowledge_platform.commands import Verbatim, print_json, reading, store_here
-from knowledge_platform.encoder import ENCODER_ID, EncoderUnavailable, checked, locate
 from knowledge_platform.errors import CrystalError, one_line
-from knowledge_platform.feedback import FeedbackLogger
-from knowledge_platform.infra import training_pid
-from knowledge_platform.lessons import known_lessons
-from knowledge_platform.releases import Release, Store
-from knowledge_platform.reports import quality, report_of
+from knowledge_platform.feedback import golden as pinning
+from knowledge_platform.feedback.lessons import known_lessons
+from knowledge_platform.feedback.log import FeedbackLogger
+from knowledge_platform.gate.reports import quality, report_of
+from knowledge_platform.meaning.encoder import ENCODER_ID, EncoderUnavailable, checked, locate
 from knowledge_platform.settings import encoder_path
+from knowledge_platform.store.infra import training_pid
+from knowledge_platform.store.releases import Release, Store
 from knowledge_platform.text import printable
 
 

@@ -7,21 +7,21 @@ from typing import Literal
 
 import click
 
-from knowledge_platform import golden as pinning
-from knowledge_platform.anchors import Section
-from knowledge_platform.answers import Given, given
-from knowledge_platform.ask import ask
+from knowledge_platform.asking.answers import Given, given
+from knowledge_platform.asking.ask import ask
 from knowledge_platform.clock import system_clock
 from knowledge_platform.commands import Verbatim, VerbatimGroup, print_json, store_here
 from knowledge_platform.errors import CrystalError
-from knowledge_platform.feedback import Feedback, FeedbackLogger
-from knowledge_platform.lessons import sections
-from knowledge_platform.loading import QuestionVector
-from knowledge_platform.naming import named
-from knowledge_platform.releases import Release, Store
-from knowledge_platform.search import opened, words_of
+from knowledge_platform.feedback import golden as pinning
+from knowledge_platform.feedback.anchors import Section
+from knowledge_platform.feedback.lessons import sections
+from knowledge_platform.feedback.log import Feedback, FeedbackLogger
+from knowledge_platform.feedback.naming import named
+from knowledge_platform.meaning.loading import QuestionVector
 from knowledge_platform.settings import GOLDEN_TOP, QUERY_LIMIT, encoder_path
+from knowledge_platform.store.releases import Release, Store
 from knowledge_platform.text import printable
+from knowledge_platform.words.search import opened, words_of
 
 
 @click.command(

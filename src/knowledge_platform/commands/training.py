@@ -14,7 +14,6 @@ import click
 
 from knowledge_platform.clock import Clock, system_clock
 from knowledge_platform.commands import Verbatim, print_json
-from knowledge_platform.encoder import ENCODER_ID, Encoder, EncoderUnavailable, locate
 from knowledge_platform.errors import (
     BusyError,
     ConfigError,
@@ -24,12 +23,13 @@ from knowledge_platform.errors import (
     one_line,
     result_of,
 )
-from knowledge_platform.infra import check_programs, check_space
+from knowledge_platform.gate.reports import measured, quality
+from knowledge_platform.meaning.encoder import ENCODER_ID, Encoder, EncoderUnavailable, locate
 from knowledge_platform.progress import Bars, Lines, Progress
-from knowledge_platform.releases import Store
-from knowledge_platform.reports import measured, quality
 from knowledge_platform.settings import Settings, docs_roots, encoder_path, store_folder
 from knowledge_platform.status import status_file
+from knowledge_platform.store.infra import check_programs, check_space
+from knowledge_platform.store.releases import Store
 from knowledge_platform.text import printable
 
 if TYPE_CHECKING:

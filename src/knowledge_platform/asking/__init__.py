@@ -1,0 +1,1 @@
+"""One question -> passages, as values and as lines for people."""

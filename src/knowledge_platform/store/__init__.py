@@ -1,0 +1,1 @@
+"""Releases on disk, the links that say which one answers, and the lock."""
