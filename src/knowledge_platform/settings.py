@@ -39,9 +39,6 @@ LEXICAL_DEPTH = (
 # What is learned from one heading, beside 1 for a sentence or a link's text: with 1 headings gain most, and what people ask in their own
 # words loses (.03 of the first hit [.06, .01]).
 HEADING_WEIGHT = 0.3
-# What is learned from one accepted answer, beside 1 for a sentence: with 3 the same need in other words gains .069 nDCG@10, with 10 .088,
-# and headings about other things lose .008 and .012.
-FEEDBACK_WEIGHT = 5.0
 TRAINED_PIECES = 600  # passages from which questions are made; each is encoded a second time, without what is asked. A quarter minute
 LINKED_DOCUMENTS = 1000  # documents whose links are read, some 10 ms each
 NEGATIVES = 4096  # passages that an answer is told from in training; of more, so many are drawn

@@ -11,7 +11,7 @@ from knowledge_platform.documents.plain import plain
 from knowledge_platform.feedback.verdicts import Lesson
 from knowledge_platform.meaning.corpus import HELD_OUT, Corpus, corpus_of
 from knowledge_platform.meaning.pairs import Material, held_out_question, material
-from knowledge_platform.settings import FEEDBACK_WEIGHT, GATE_QUERIES, TRAINED_PIECES
+from knowledge_platform.settings import GATE_QUERIES, TRAINED_PIECES
 
 BODY = (
     "The first thing to know is this. The second thing is known to few people. A third thing ends the text."
@@ -211,38 +211,21 @@ def questions(held_out: bool) -> str:
     return next(text for n in range(99) if held_out_question(text := f"question {n}") is held_out)
 
 
-def test_one_question_in_five_that_people_judged_is_asked_the_others_are_learned() -> None:
+def test_one_question_in_five_that_people_judged_is_asked_and_none_is_trained_on() -> None:
     found = corpus({"a.md": page(*LEARNED)})
-    asked, learned = questions(True), questions(False)
+    asked, kept_in_mind = questions(True), questions(False)
     made = material(
         found,
         [
             taught(asked, "a.md", anchor(LEARNED[0])),
             taught(asked, "a.md", anchor(LEARNED[1])),
-            taught(learned, "a.md", anchor(LEARNED[2]), weight=0.5),
-            taught(learned, "a.md", anchor(LEARNED[1]), "bad"),
+            taught(kept_in_mind, "a.md", anchor(LEARNED[2])),
             taught(asked, "gone.md", "x"),
         ],
     )
     (query,) = made.verdicts
     assert (query.text, query.golds) == (asked, (0, 1))
-    (pair,) = [pair for pair in made.pairs if pair.query in (asked, learned)]
-    assert (pair.query, pair.piece, pair.weight) == (learned, 2, FEEDBACK_WEIGHT * 0.5)
-
-
-def test_a_verdict_of_many_people_teaches_as_one() -> None:
-    found = corpus({"a.md": page(*LEARNED)})
-    made = material(found, [taught(questions(False), "a.md", anchor(LEARNED[0]), weight=40.0)])
-    assert made.pairs[-1].weight == FEEDBACK_WEIGHT
-
-
-def test_a_held_out_section_that_people_named_is_learned_and_asked_no_more() -> None:
-    pages = {"a.md": page(*KEPT), "b.md": linking("what few people know", KEPT[1])}
-    found = corpus(pages)
-    made = material(found, [taught(questions(False), "a.md", anchor(KEPT[1]))])
-    assert {query.text for query in made.headings} == {KEPT[0], KEPT[2]}
-    assert made.links == ()
-    assert questions(False) in {pair.query for pair in made.pairs}
+    assert made.pairs == material(found, []).pairs
 
 
 def test_a_question_to_many_is_chosen_the_same_way_whatever_comes_along() -> None:

@@ -18,12 +18,12 @@ from knowledge_platform.meaning.embeddings import Numbers, Vectors
 from knowledge_platform.settings import LEXICAL
 
 CONTEXT = 0.2  # of its file's mean: nDCG@10 +.018 [.007, .029] on 120 questions, +.015 [.002, .028] on headings that were held out
-# Questions that people said something of are heard, and what one of them adds to a section by its likeness. With FastAPI's docs, one
-# accepted answer to each of 60 needs gains the same needs in other words .074 nDCG@10 [.036, .121], and costs headings about other things
-# .008 [-.002, .017]; ten and .3: .095 and .015.
+# How many questions that people spoke of are heard, what one of them adds to a section by its likeness, and how many sections are within
+# reach of it, the best fully, the last not at all. On FastAPI's docs, one accepted answer to each of 60 needs gains the same needs in other
+# words .071 nDCG@10 [.034, .117] so, and costs headings about other things .010 [.019, .003]; reach for 100 sections costs more.
 NEAREST = 5
-RECALLED = 0.25
-PLAUSIBLE = 100  # sections are within reach of a verdict, the best fully, this one not at all
+RECALLED = 0.35
+PLAUSIBLE = 15
 # The cosine from which a question is taken for the very one that was judged, fully so at 1: then it is not a matter of how plausible the
 # section is. Other words for the same are at .4 to .9; arbitrary.
 SAME = 0.95
