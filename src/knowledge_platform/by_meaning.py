@@ -97,11 +97,8 @@ class ByMeaning:
     def train(self) -> str:
         self._learned = learn(self._corpus, self._material, self._said.kept, self._embeddings, self._progress)
         pairs, lessons = self._learned.pairs, len(self._said.kept)
-        if self._learned.adapter is None:
-            return (
-                f"too little to learn from: {pairs} questions, {lessons} lessons from people are remembered"
-            )
-        return f"learned from {pairs} questions with known answers, {lessons} lessons from people among them"
+        learned = "learned from" if self._learned.adapter is not None else "too little to learn from:"
+        return f"{learned} {pairs} questions that the docs answer, {lessons} lessons from people remembered"
 
     def judge(self, report: Report) -> Report:
         trial = Trial.of(
