@@ -209,9 +209,10 @@ except OSError as error:
 
 def test_on_a_full_disk_an_event_is_refused_and_the_log_stays_whole(crystal: "Crystal") -> None:
     done = crystal.on_tmpfs(
-        "128k",
-        f"""{sys.executable} -c '{FILLER}'
-        mount -o remount,size=1m "$CRYSTAL_STORE"
+        "192k",
+        f"""head -c 60000 /dev/zero > "$CRYSTAL_STORE/ballast"
+        {sys.executable} -c '{FILLER}'
+        rm "$CRYSTAL_STORE/ballast"
         {sys.executable} -c 'if True:
             from knowledge_platform import FeedbackLogger
             before = len(list(FeedbackLogger().iter()))

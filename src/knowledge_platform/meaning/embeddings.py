@@ -66,6 +66,9 @@ class Embeddings:
         path = folder / "embeddings.sqlite"
         if os.path.lexists(path) and not path.is_file():
             raise ConfigError(f"{printable(str(path))} is no regular file: remove it, it is only a cache")
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+            note(f"{path.name} can't be written: every passage is encoded anew")
+            _removed(path)
         try:
             database = _opened(path)
         except sqlite3.DatabaseError as error:
@@ -73,8 +76,7 @@ class Embeddings:
             if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in _DAMAGED:
                 raise
             note(f"{path.name} is damaged ({error}): every passage is encoded anew")
-            for part in folder.glob(f"{path.name}*"):
-                part.unlink()
+            _removed(path)
             database = _opened(path)
         with contextlib.closing(database):
             yield cls(database, encoder)
@@ -142,6 +144,12 @@ class Embeddings:
             )
             found.update((digest, vector) for digest, vector, total in rows if _sum(digest, vector) == total)
         return found
+
+
+def _removed(path: Path) -> None:
+    """With what SQLite keeps beside it."""
+    for part in path.parent.glob(f"{path.name}*"):
+        part.unlink()
 
 
 def _opened(path: Path) -> sqlite3.Connection:
