@@ -65,7 +65,7 @@ class Material:
     masked: frozenset[int]
 
     def texts(self) -> Iterator[str]:
-        """Every text of which a vector is needed, the longest ones last: short ones first would promise an early end."""
+        """Every text of which a vector is needed."""
         yield from (pair.masked for pair in self.pairs if pair.masked is not None)
         yield from (pair.query for pair in self.pairs)
         for queries in (self.headings, self.links, self.verdicts):
