@@ -35,6 +35,18 @@ class Verdict:
             ]
         return lines
 
+    def as_json(self) -> dict[str, object]:
+        """The same for programs, with the seconds left."""
+        last = self.last_trained
+        return {
+            "should_train": self.should_train,
+            "reason": self.reason,
+            "last_trained": last.isoformat(timespec="seconds") if last else None,
+            "elapsed_seconds": int(self.elapsed) if self.elapsed is not None else None,
+            "cooldown_seconds": int(self.cooldown),
+            "seconds_left": math.ceil(self.left),
+        }
+
 
 def verdict(marker: Marker | None, now: Moment, cooldown: float, *, running: bool) -> Verdict:
     """The verdict for a cooldown of `cooldown` seconds. That one runs already outranks all else."""

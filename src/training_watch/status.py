@@ -287,7 +287,7 @@ def _job_json(status: JobStatus) -> dict[str, Any]:
         },
         "running": status.state.running.invocation if status.state.running else None,
         "training": status.training,
-        "check": verdict_json(status.verdict),
+        "check": status.verdict.as_json(),
         "last_run": run_json(status.last) | _how_it_went(status.told) if status.last else None,
         "trouble": status.trouble,
     }
@@ -295,17 +295,6 @@ def _job_json(status: JobStatus) -> dict[str, Any]:
 
 def _how_it_went(told: dict[str, Any] | None) -> dict[str, Any]:
     return {name: told[name] if told else None for name in ("message", "quality", "error")}
-
-
-def verdict_json(asked: Verdict) -> dict[str, Any]:
-    return {
-        "should_train": asked.should_train,
-        "reason": asked.reason,
-        "last_trained": asked.last_trained.isoformat(timespec="seconds") if asked.last_trained else None,
-        "elapsed_seconds": int(asked.elapsed) if asked.elapsed is not None else None,
-        "cooldown_seconds": int(asked.cooldown),
-        "seconds_left": int(-(-asked.left // 1)),
-    }
 
 
 def run_json(run: Run) -> dict[str, Any]:

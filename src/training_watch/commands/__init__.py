@@ -1,0 +1,46 @@
+"""The commands of `training-watch`, one module a subject; here stands what they share.
+
+A module is loaded when one of its commands is asked for, so each imports at its top what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from training_watch import places
+from training_watch.config import ConfigError, read_config
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Verbatim(click.Command):
+    """A command whose help ends with its examples as they are written."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        if self.epilog:
+            formatter.write_paragraph()
+            for line in self.epilog.strip().splitlines():
+                formatter.write(f"{line}\n")
+
+
+def job_names(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:  # noqa: ARG001 - click's signature
+    """For the shell: the jobs whose names begin so. A configuration with mistakes has none, and no shell wants to hear why."""
+    path = context.find_root().params.get("config_path") or places.config_file()
+    try:
+        jobs = read_config(path).jobs
+    except (ConfigError, places.NoHome):
+        return []
+    return [CompletionItem(job.name, help=job.service) for job in jobs if job.name.startswith(begun)]
+
+
+def job_argument(command: Command) -> Command:
+    """JOB: which of the configuration's jobs is meant."""
+    return click.argument("job", required=False, shell_complete=job_names)(command)
+
+
+def json_option(help: str) -> Callable[[Command], Command]:  # noqa: A002 - click's own word
+    return click.option("--json", "as_json", is_flag=True, help=help)

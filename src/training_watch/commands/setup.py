@@ -1,0 +1,124 @@
+"""Units, configuration and first training: there, and away again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from training_watch import clock, places
+from training_watch.check import verdict
+from training_watch.commands import Verbatim
+from training_watch.config import LauncherName, read_config
+from training_watch.marker import read_marker
+from training_watch.terminal import FAILED, fail, say
+from training_watch.timespan import spoken
+
+
+@click.command(
+    cls=Verbatim,
+    epilog="""
+Examples:
+  training-watch install --watch ~/project/docs
+  training-watch install --watch ~/site/content --exec "make -C ~/site train"
+  training-watch install --dry-run
+""",
+)
+@click.option(
+    "--watch",
+    "folders",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Folder to watch; may be repeated.",
+)
+@click.option("--exec", "command", metavar="CMD", help="The training command, instead of `crystal train`.")
+@click.option(
+    "--unit",
+    "watcher_unit",
+    default=places.WATCHER_UNIT,
+    show_default=True,
+    help="Name of the watcher's own unit.",
+)
+@click.option(
+    "--launcher",
+    type=click.Choice(["systemd", "process"]),
+    default="systemd",
+    show_default=True,
+    help="For a new configuration: who starts the training.",
+)
+@click.option("--wait", is_flag=True, help="Follow the first training to its end.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written and done, and do nothing.")
+@click.option(
+    "--replace", is_flag=True, help="Replace units that were edited by hand; they are kept as .bak."
+)
+@click.pass_obj
+def install(
+    config_path: Path,
+    folders: tuple[Path, ...],
+    command: str | None,
+    watcher_unit: str,
+    launcher: LauncherName,
+    wait: bool,
+    dry_run: bool,
+    replace: bool,
+) -> None:
+    """Write the configuration if there is none, and the units; enable and start the watcher."""
+    from training_watch import installing
+
+    try:
+        installing.install(
+            watch=[Path(os.path.abspath(folder)) for folder in folders],
+            exec_command=command,
+            config_path=config_path,
+            dry_run=dry_run,
+            replace=replace,
+            watcher_unit=watcher_unit,
+            launcher=launcher,
+            say=say,
+        )
+    except installing.InstallError as error:
+        fail(str(error), FAILED)
+    if not dry_run:
+        _first_trainings(config_path, wait=wait)
+
+
+@click.command(
+    cls=Verbatim,
+    epilog="""
+Examples:
+  training-watch uninstall
+  training-watch uninstall --purge
+""",
+)
+@click.option("--purge", is_flag=True, help="Take configuration, state and markers too.")
+@click.option(
+    "--unit",
+    "watcher_unit",
+    default=places.WATCHER_UNIT,
+    show_default=True,
+    help="Name of the watcher's own unit.",
+)
+@click.pass_obj
+def uninstall(config_path: Path, purge: bool, watcher_unit: str) -> None:
+    """Stop and remove the units; configuration and state stay."""
+    from training_watch import installing
+
+    try:
+        installing.uninstall(purge=purge, config_path=config_path, watcher_unit=watcher_unit, say=say)
+    except installing.InstallError as error:
+        fail(str(error), FAILED)
+
+
+def _first_trainings(config_path: Path, *, wait: bool) -> None:
+    """Start what has never been trained; say when the rest may be."""
+    from training_watch.start import order_start
+
+    for job in read_config(config_path).jobs:
+        asked = verdict(read_marker(job.marker), clock.now(), job.settings.cooldown, running=False)
+        if asked.last_trained is None:
+            order_start(config_path, job, wait=wait)
+        elif asked.left > 0:
+            say(
+                f"{job.name}: the last training ended at {asked.last_trained:%Y-%m-%d %H:%M}; changes are trained in {spoken(asked.left)} at the earliest"
+            )
