@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
@@ -25,6 +25,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def say(text: str) -> None:
     print(_shown(text), flush=True)
+
+
+def show(lines: Iterable[str]) -> None:
+    """Print lines that screen.py has made: what a terminal obeys in them is colour alone."""
+    print("".join(f"{line}\n" for line in lines), end="", flush=True)
 
 
 def warn(text: str) -> None:
