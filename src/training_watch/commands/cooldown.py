@@ -32,9 +32,9 @@ Examples:
 @json_option("More facts, as JSON.")
 @click.pass_obj
 def check(config_path: Path, job: str | None, exit_code: bool, as_json: bool) -> None:
-    """Print the cooldown's verdict as key=value lines; in CI also to the step's outputs.
+    """Print the cooldown's verdict as key=value lines.
 
-    It says nothing of pending changes: that is `training-watch status`.
+    In CI they go to the step's outputs, too. It says nothing of pending changes: that is `training-watch status`.
     """
     try:
         asked = _verdict(config_path, job)

@@ -25,7 +25,7 @@ Examples:
 @json_option("The same for programs.")
 @click.pass_obj
 def status(config_path: Path, job: str | None, as_json: bool) -> None:
-    """What it is waiting for, until when, and because of which files."""
+    """What it waits for, until when, and because of which files."""
     from training_watch import status as statuses
     from training_watch.records import opened_records
     from training_watch.wiring import launcher_of

@@ -63,7 +63,11 @@ def install(
     dry_run: bool,
     replace: bool,
 ) -> None:
-    """Write the configuration if there is none, and the units; enable and start the watcher."""
+    """Write configuration and units, and start the watcher.
+
+    A configuration that is there already is used as it is. Doing it again does no harm: it brings the units
+    up to date and starts the watcher anew.
+    """
     from training_watch import installing
 
     try:

@@ -20,7 +20,10 @@ from training_watch.terminal import say, warn
 @click.option("-v", "--verbose", is_flag=True, help="Say more.")
 @click.pass_obj
 def run(config_path: Path, verbose: bool) -> None:
-    """Watch, and train when it is due, until told to stop: what training-watch.service executes."""
+    """Watch, and train when it is due, until told to stop.
+
+    This is what training-watch.service executes, and what to keep going by other means where there is no systemd.
+    """
     from training_watch import foreground
 
     foreground.run(config_path, verbose=verbose)
@@ -36,7 +39,10 @@ Example, in a unit file:
 @click.argument("unit")
 @click.pass_obj
 def begin(config_path: Path, unit: str) -> None:
-    """For ExecStartPre=: record that a run of UNIT begins, and on which content."""
+    """Record that a run of UNIT begins, and on which content.
+
+    For ExecStartPre=.
+    """
     from training_watch.begin import begin as record_begin
 
     job = read_config(config_path).job_of(unit)
@@ -56,7 +62,10 @@ Example, in a unit file:
 @click.argument("unit")
 @click.pass_obj
 def mark(config_path: Path, unit: str) -> None:
-    """For ExecStopPost=: record how a run of UNIT ended, and write the marker, whether it went well or not."""
+    """Record how a run of UNIT ended, and write the marker.
+
+    For ExecStopPost=. The marker is written whether the run went well or not.
+    """
     from training_watch.mark import Ending, judge, record_end
     from training_watch.mark import mark as write
     from training_watch.wiring import launcher_of

@@ -29,9 +29,9 @@ Examples:
 )
 @click.pass_obj
 def watch(config_path: Path, folder: Path | None, as_json: bool, nul: bool, everything: bool) -> None:
-    """Print each change below FOLDER as it is seen: its absolute path, one a line, at once.
+    """Print each change below FOLDER as it is seen.
 
-    Without FOLDER it takes the folders and rules of the configuration.
+    Its absolute path, one a line, at once. Without FOLDER it takes the folders and rules of the configuration.
     """
     from training_watch.watch import watch_tree
 
