@@ -147,9 +147,12 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
         program = fake / "bin" / name
         program.write_text(text)
         program.chmod(0o755)
+    for name in ("bash", "fish", "zsh"):
+        (fake / "bin" / name).symlink_to("/bin/true")
     for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "CRYSTAL_STORE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("SHELL", "/bin/bash")
     monkeypatch.setenv("FAKE", str(fake))
     monkeypatch.setenv("PATH", f"{fake}/bin:/usr/bin:/bin")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(fake))
@@ -165,6 +168,9 @@ def own_program(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("python", "training-watch", "crystal"):
         (prefix / "bin" / name).write_text("#!/bin/sh\n")
         (prefix / "bin" / name).chmod(0o755)
+    for page in ("man1/training-watch.1", "man5/training-watch.5", "man1/crystal.1"):
+        (prefix / "share/man" / page).parent.mkdir(parents=True, exist_ok=True)
+        (prefix / "share/man" / page).write_text(".TH X\n")
     (prefix / "made-by-install.sh").touch()
     links = desk.home / ".local/bin"
     links.mkdir(parents=True)

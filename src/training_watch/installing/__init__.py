@@ -3,6 +3,7 @@
 configuration   config.toml, where there is none
 unitfiles       which unit files there are to be
 plan            what is to be written and removed, as values
+help            manual pages and completion, where the shell and man(1) find them
 manager         systemd and logind
 """
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from training_watch import units
 from training_watch.config import Config, LauncherName
 from training_watch.installing.configuration import configuration
+from training_watch.installing.help import install_help, plan_help
 from training_watch.installing.manager import (
     RUNNING,
     enable_linger,
@@ -40,7 +41,7 @@ def install(
     launcher: LauncherName = "systemd",
     containers: Sequence[str] = CONTAINERS,
 ) -> Config:
-    """Configuration where there is none, folders, units, linger; then start the daemon.
+    """Configuration where there is none, folders, units, linger; then start the daemon; manual and completion.
 
     `launcher` goes into a new configuration; with "process" there is nothing for systemd to do.
     `containers` are the files that toolbox and distrobox leave: a manager that answers there is the host's.
@@ -67,7 +68,8 @@ def install(
         if job.launcher == "process":
             training(job)  # a command that isn't there is said now, not by the first training
     if dry_run:
-        _rehearse(actions, remarks, watcher_unit if managed else None, say)
+        helping, known = plan_help()
+        _rehearse([*actions, *helping], [*remarks, *known], watcher_unit if managed else None, say)
         return config
     carry_out(actions, say)
     for remark in remarks:
@@ -78,6 +80,7 @@ def install(
         enable_linger(say)
     else:
         say("No unit is installed, as no job is for systemd: keep `training-watch run` going by other means")
+    install_help(say)
     return config
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,13 +30,25 @@ class MakeFolder:
 
 @dataclass(frozen=True, slots=True)
 class WriteFile:
-    """Write a whole file; what was there is copied to `backup` before, where that is given."""
+    """Write a whole file; what was there is copied to `backup` before, where that is given.
+
+    `about` says what it is, where its text would tell a person nothing.
+    """
 
     path: Path
     text: str
     backup: Path | None = None
     mode: int = 0o644
 
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MakeLink:
+    """Make `path` a link to `target`, in the place of an earlier one."""
+
+    path: Path
+    target: Path
 
 @dataclass(frozen=True, slots=True)
 class RemoveFile:
@@ -45,7 +58,7 @@ class RemoveFile:
     backup: Path | None = None
 
 
-Action = MakeFolder | WriteFile | RemoveFile
+Action = MakeFolder | WriteFile | MakeLink | RemoveFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +88,12 @@ def _act(action: Action) -> None:
             # A unit that is a link, into somebody's dotfiles, stays one.
             write_whole(path.resolve(), text, mode=mode)
         case RemoveFile(path, backup):
+        case MakeLink(path, target):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            new = path.with_name(f".{path.name}.new")
+            new.unlink(missing_ok=True)
+            new.symlink_to(target)
+            os.replace(new, path)
             _keep(path, backup)
             path.unlink()
             if path.name == DROP_IN:
@@ -95,6 +114,8 @@ def _told(action: Action) -> str:
         case WriteFile(path, _, backup):
             return f"Wrote {path}{f'; what was there is now {backup}' if backup else ''}"
         case RemoveFile(path, backup):
+        case MakeLink(path, target):
+            return f"Linked {path} to {target}"
             return f"Removed {path}{f'; as you had edited it, it is now {backup}' if backup else ''}"
 
 
@@ -103,7 +124,11 @@ def would(action: Action) -> str:
         case MakeFolder(path):
             return f"Would make the folder {path}"
         case WriteFile(path, text, backup):
+        case WriteFile(path, about=about) if about:
+            return f"Would write {path} ({about})"
             kept = f", and keep what is there as {backup}" if backup else ""
             return f"Would write {path}{kept}:\n\n{text}"
         case RemoveFile(path, backup):
+        case MakeLink(path, target):
+            return f"Would link {path} to {target}"
             return f"Would remove {path}{f', and keep it as {backup}' if backup else ''}"

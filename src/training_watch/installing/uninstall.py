@@ -15,6 +15,7 @@ from pathlib import Path
 
 from training_watch import places, units
 from training_watch.config import ConfigError, Job, read_config
+from training_watch.installing.help import remove_help
 from training_watch.installing.manager import RUNNING, last_line, lingers, shown, unit_folder, user
 from training_watch.installing.plan import InstallError, RemoveFile, Say, carry_out
 from training_watch.installing.unitfiles import data_home, installed, removal, store, text_of
@@ -40,6 +41,7 @@ def uninstall(*, purge: bool, config_path: Path, watcher_unit: str, say: Say) ->
     carry_out([removal(path, text) for path, text in present], say)
     _forget(present, watcher_unit, say)
     if not present:
+    remove_help(say)
         say(f"No unit was installed from {config_path}")
     if purge:
         _purge(config_path, jobs, say)
