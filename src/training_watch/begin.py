@@ -24,6 +24,8 @@ def begin(job: Job, invocation: str, now: Callable[[], Moment], say: Callable[[s
             records.snapshot.doubt()
         pending = records.snapshot.pending()
         records.snapshot.begin(compared.closed)
-        records.runs.begin(invocation, began, pending.content if pending else "")
+        records.runs.begin(
+            invocation, began, pending.content if pending else "", pending.count if pending else 0
+        )
     ring(places.bell())
     return pending.count if pending else 0

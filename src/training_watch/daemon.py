@@ -8,7 +8,6 @@ The watchdog is pinged from this loop and nowhere else, so a ping proves that ch
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import select
@@ -24,11 +23,12 @@ from training_watch.bell import Bell
 from training_watch.config import Config, ConfigError, Job, read_config
 from training_watch.database import open_database, set_aside
 from training_watch.describe import folders
-from training_watch.files import lock, write_whole
+from training_watch.files import lock
 from training_watch.journal import log
 from training_watch.keeper import Keeper
 from training_watch.launching import Launcher
 from training_watch.notify import Notify
+from training_watch.published import DaemonReport, publish, retract
 from training_watch.records import records_of
 from training_watch.timespan import spoken
 from training_watch.watching import Watcher
@@ -74,6 +74,7 @@ class Daemon:
             state = places.state_folder()
             stack.enter_context(lock(state / "daemon.lock", within=0.0, pause=clock.pause))
             wakeup = stack.enter_context(_signals(self._stop, self._reload))
+            retract()
             config = read_config(self._config_path)
             connection = open_database(places.database(), say=log.warning)
             stack.callback(connection.close)
@@ -83,7 +84,7 @@ class Daemon:
             self._loop(connection, wakeup)
             self._notify.stopping()
             log.info("Stopped")
-        (places.state_folder() / "daemon.json").unlink(missing_ok=True)
+        retract()
 
     # ---- the loop -------------------------------------------------------------------------------
 
@@ -227,19 +228,11 @@ class Daemon:
             else "; ".join(f"{name}: {line}" for name, line in lines.items())
         )
         self._notify.status(one)
-        text = json.dumps(
-            {
-                "schema": 1,
-                "pid": os.getpid(),
-                "version": __version__,
-                "since": self._since.isoformat(timespec="seconds"),
-                "jobs": {keeper.job.name: keeper.report() for keeper in self._keepers},
-            },
-            indent=1,
-        )
-        if text != self._published:
-            self._published = text
-            write_whole(places.state_folder() / "daemon.json", text + "\n", durable=False)
+        report = DaemonReport(
+            os.getpid(), __version__, self._since, str(self._config_path),
+            {keeper.job.name: keeper.report() for keeper in self._keepers},
+        )  # fmt: skip
+        self._published = publish(report, before=self._published)
 
 
 @contextmanager

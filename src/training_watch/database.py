@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-VERSION = 2
+VERSION = 3
 
 # `digest` is NULL where the file is gone; `trained` is NULL where no run has read it, and empty where
 # a run may have read something that nobody knows: that differs from every digest and from absence.
 # `stirred`: its stamp changed since the last run began. `own`: it had changed during the last run.
+# `seen_at`: seconds since the epoch at which `digest` was first found. `run`: the id of the first run that read `trained`.
+# `reports`: on how many files a run trained, and what it said of itself in the end.
 # `fingerprint` names a folder's listing at which all its rows were true; NULL where that isn't certain.
 FOLDERS = """
 CREATE TABLE folders (
@@ -27,6 +29,29 @@ CREATE TABLE mounts (
     job TEXT NOT NULL, path BLOB NOT NULL,
     PRIMARY KEY (job, path)
 ) WITHOUT ROWID;
+"""
+REPORTS = """
+CREATE TABLE reports (
+    invocation TEXT PRIMARY KEY, unit TEXT NOT NULL, files INTEGER,
+    quality TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+"""
+FILES = """
+CREATE TABLE files (
+    job TEXT NOT NULL, path BLOB NOT NULL, folder BLOB NOT NULL,
+    size INTEGER NOT NULL DEFAULT 0, mtime_ns INTEGER NOT NULL DEFAULT 0,
+    ctime_ns INTEGER NOT NULL DEFAULT 0, inode INTEGER NOT NULL DEFAULT 0,
+    racy INTEGER NOT NULL DEFAULT 0,
+    digest BLOB, attempted BLOB, trained BLOB,
+    stirred INTEGER NOT NULL DEFAULT 0, own INTEGER NOT NULL DEFAULT 0,
+    seen_at REAL, run INTEGER,
+    PRIMARY KEY (job, path)
+) WITHOUT ROWID;
+"""
+FILES_INDEXES = """
+CREATE INDEX files_by_folder ON files(job, folder);
+CREATE INDEX files_pending ON files(job) WHERE digest IS NOT trained;
+CREATE INDEX files_racy ON files(job) WHERE racy;
 """
 SCHEMA = (
     """
@@ -43,18 +68,6 @@ CREATE INDEX runs_by_unit ON runs(unit, id);
 CREATE TABLE starts (
     invocation TEXT PRIMARY KEY, unit TEXT NOT NULL, starter TEXT NOT NULL, forced INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE files (
-    job TEXT NOT NULL, path BLOB NOT NULL, folder BLOB NOT NULL,
-    size INTEGER NOT NULL DEFAULT 0, mtime_ns INTEGER NOT NULL DEFAULT 0,
-    ctime_ns INTEGER NOT NULL DEFAULT 0, inode INTEGER NOT NULL DEFAULT 0,
-    racy INTEGER NOT NULL DEFAULT 0,
-    digest BLOB, attempted BLOB, trained BLOB,
-    stirred INTEGER NOT NULL DEFAULT 0, own INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (job, path)
-) WITHOUT ROWID;
-CREATE INDEX files_by_folder ON files(job, folder);
-CREATE INDEX files_pending ON files(job) WHERE digest IS NOT trained;
-CREATE INDEX files_racy ON files(job) WHERE racy;
 CREATE TABLE roots (
     job TEXT NOT NULL, path BLOB NOT NULL, mount_point BLOB NOT NULL,
     PRIMARY KEY (job, path)
@@ -64,9 +77,24 @@ CREATE TABLE noticed (
 ) WITHOUT ROWID;
 """
     + FOLDERS
+    + REPORTS
+    + FILES
+    + FILES_INDEXES
 )
 # What takes a state.db of an older version to the next one.
-UPGRADES = {1: FOLDERS}
+UPGRADES = {
+    1: FOLDERS,
+    2: REPORTS
+    + """
+ALTER TABLE files RENAME TO files_before;
+"""
+    + FILES
+    + """
+INSERT INTO files SELECT *, NULL, NULL FROM files_before;
+DROP TABLE files_before;
+"""
+    + FILES_INDEXES,
+}
 
 
 class DatabaseError(Exception):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from training_watch.cooldown import rest
 from training_watch.decide import Settings, State
 from training_watch.events import Moment, Order, Pending, Reason, Wait
 from training_watch.journal import printable
 from training_watch.timespan import spoken
+
+# In days. What lies further off is told with its year. Arbitrary.
+HALF_A_YEAR = 182
 
 
 def sentence(order: Order, state: State, settings: Settings, now: Moment, *, touched: int = 0) -> str:  # noqa: C901 - one branch for each reason
@@ -65,12 +68,26 @@ def listing(sample: Sequence[bytes], count: int, *, most: int = 3) -> str:
     return f"{names} and {more} more" if more > 0 and names else names
 
 
+def day_time(at: datetime, now: datetime) -> str:
+    """A moment as a person near `now` would say it: `today 09:02`, `Tue 24 Nov 09:02`, `2025-11-24 09:02`."""
+    at, here = at.astimezone(), now.astimezone()
+    apart = (at.date() - here.date()).days
+    if -1 <= apart <= 1:
+        return f"{('yesterday', 'today', 'tomorrow')[apart + 1]} {at:%H:%M}"
+    return f"{at:%a %d %b %H:%M}" if abs(apart) < HALF_A_YEAR else f"{at:%Y-%m-%d %H:%M}"
+
+
+def counted(count: int, what: str) -> str:
+    """`1 file`, `2,000 files`."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def files(count: int) -> str:
-    return f"{count} file" if count == 1 else f"{count} files"
+    return counted(count, "file")
 
 
 def folders(count: int) -> str:
-    return f"{count} folder" if count == 1 else f"{count} folders"
+    return counted(count, "folder")
 
 
 def unreadable(count: int) -> str:

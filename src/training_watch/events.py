@@ -64,6 +64,8 @@ class Run:
     `content` names the pending content that it began with: equal names are equal content.
     `self_fed` says that after it only paths were pending that had changed while it ran.
     `status` is what the service manager gave as $EXIT_STATUS: a number or a signal's name.
+    `files` is how many files differed from what was trained when it began, None where nobody counted them;
+    `quality` and `error` are what the training said of itself (docs/status-file.md).
     """
 
     id: int
@@ -77,6 +79,9 @@ class Run:
     status: str = ""
     content: str = ""
     self_fed: bool = False
+    files: int | None = None
+    quality: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ from training_watch.journal import log, printable
 from training_watch.launching import Launcher, LaunchError, NotStarted, Started, UnitState
 from training_watch.mark import amend
 from training_watch.marker import MarkerError, read_marker
+from training_watch.published import GapReport, JobReport, Watching
 from training_watch.records import Records
 from training_watch.timespan import spoken
 from training_watch.trigger import Held, trigger
@@ -92,6 +93,9 @@ class Keeper:
         self._noticed: Moment | None = None
         self._absent: tuple[bytes, ...] = ()
         self._unreadable = 0
+        self._files: int | None = None
+        self._rescans = 0
+        self._rescanned: Moment | None = None
         self._said: tuple[object, ...] = ()
 
     # ---- what the loop calls --------------------------------------------------------------------
@@ -141,30 +145,42 @@ class Keeper:
         condition = self.watcher.condition
         return f"{text} ({condition.mode}: {condition.cause})" if condition.cause else text
 
-    def report(self) -> dict[str, object]:
-        """What `status` shows beside what it can read itself. Times are elapsed seconds of this boot."""
-        burst, condition = self.state.burst, self.watcher.condition
-        return {
-            "touched": self._touched.count,
-            "burst": [burst.first_at, burst.last_at, burst.held_at] if burst else None,
-            "balks": [self.state.balks, self.state.balked_at, self.state.balked_why],
-            "comparing": self._comparing is not None,
-            "obstacle": self.state.obstacle,
-            "absent": [printable(root) for root in self._absent],
-            "unreadable": self._unreadable,
-            "noisiest": printable(noisiest) if (noisiest := self._touched.noisiest) else None,
-            "watching": {
-                "mode": condition.mode, "cause": condition.cause, "mend": condition.mend,
-                "folders": condition.folders, "overflows": condition.overflows,
-                "gaps": [
-                    {
-                        "cause": gap.cause, "mend": gap.mend, "polled": gap.polled, "count": len(gap.folders),
-                        "folders": [printable(folder) for folder in gap.folders[:NAMED]],
-                    }
+    def report(self) -> JobReport:
+        """What `status` shows beside what it can read itself."""
+        state, burst, condition = self.state, self.state.burst, self.watcher.condition
+        noisiest, rescanned = self._touched.noisiest, self._rescanned
+        return JobReport(
+            touched=self._touched.count,
+            burst=(burst.first_at, burst.last_at, burst.held_at) if burst else None,
+            balks=state.balks,
+            balked_at=state.balked_at,
+            balked_why=state.balked_why,
+            comparing=self._comparing is not None,
+            obstacle=state.obstacle,
+            absent=tuple(map(printable, self._absent)),
+            unreadable=self._unreadable,
+            noisiest=printable(noisiest) if noisiest else None,
+            watching=Watching(
+                mode=condition.mode,
+                cause=condition.cause,
+                mend=condition.mend,
+                folders=condition.folders,
+                files=self._files,
+                poll_seconds=self.job.poll_interval,
+                rescan_seconds=self.job.rescan_interval,
+                events=condition.events,
+                overflows=condition.overflows,
+                rescans=self._rescans,
+                rescanned_at=rescanned.calendar.isoformat(timespec="seconds") if rescanned else None,
+                gaps=tuple(
+                    GapReport(
+                        gap.cause, gap.mend, gap.polled, len(gap.folders),
+                        tuple(map(printable, gap.folders[:NAMED])),
+                    )
                     for gap in condition.gaps
-                ],
-            },
-        }  # fmt: skip
+                ),
+            ),
+        )  # fmt: skip
 
     def close(self) -> None:
         self.watcher.close()
@@ -315,6 +331,8 @@ class Keeper:
         for root in set(comparison.absent) - set(self._absent):
             log.warning("%s: %s is absent: its files are kept as they were", self.job.name, printable(root))
         self._absent = comparison.absent
+        if comparison.files is not None:
+            self._files, self._rescans, self._rescanned = comparison.files, self._rescans + 1, now
         self._count_unreadable(comparison)
         if comparison.news and not self._announced:
             self._step(Changed(now.elapsed))

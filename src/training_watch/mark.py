@@ -16,6 +16,7 @@ from training_watch.config import Job
 from training_watch.events import Marker, Moment, Outcome, Run
 from training_watch.launching import Launcher
 from training_watch.marker import read_marker, write_marker
+from training_watch.progress import read_progress
 from training_watch.records import Records, opened_records
 
 # sysexits.h EX_TEMPFAIL: the training says "not now". That is no run.
@@ -70,6 +71,7 @@ def record_end(
     job: Job, invocation: str, ended: Moment, outcome: Outcome, status: str, say: Callable[[str], None]
 ) -> None:
     """Record a run's end, and on success what it has trained. Raises DatabaseError."""
+    told = read_progress(places.status_file(job.service))
     with opened_records(job, say) as records:
         run = records.runs.find(invocation)
         if run is None:
@@ -79,6 +81,8 @@ def record_end(
         elif run.outcome is None:
             records.compare_all(ended, running=True)
             _close(records, run, ended, outcome, status)
+            if told is not None and told.is_of(invocation, run):
+                records.runs.report(invocation, quality=told.quality, error=told.error)
     ring(places.bell())
 
 
@@ -123,7 +127,7 @@ def amend(
 
 def _close(records: Records, run: Run, ended: Moment, outcome: Outcome, status: str) -> None:
     if outcome is Outcome.SUCCEEDED:
-        records.snapshot.succeed()
+        records.snapshot.succeed(run.id)
     elif outcome is not Outcome.DEFERRED:  # that was no run: what was its own before stays so
         records.snapshot.fail()
     pending = records.snapshot.pending()

@@ -16,8 +16,8 @@ KEPT = 1000
 _COLUMNS = """
     runs.id, runs.invocation, starts.starter, starts.forced,
     began_boot, began_elapsed, began_at, alive_boot, alive_elapsed, alive_at,
-    ended_boot, ended_elapsed, ended_at, outcome, status, content, self_fed
-    FROM runs LEFT JOIN starts USING (invocation)
+    ended_boot, ended_elapsed, ended_at, outcome, status, content, self_fed, files, quality, error
+    FROM runs LEFT JOIN starts USING (invocation) LEFT JOIN reports USING (invocation)
 """
 
 
@@ -36,8 +36,8 @@ class Runs:
             (invocation, self._unit, starter.value, forced),
         )
 
-    def begin(self, invocation: str, moment: Moment, content: str) -> None:
-        """A run began on that content. To be called within a transaction; a second call changes nothing."""
+    def begin(self, invocation: str, moment: Moment, content: str, files: int | None = None) -> None:
+        """A run began on that content, `files` files that differ from what was trained; a second call changes nothing."""
         at = _columns(moment)
         self._connection.execute(
             """INSERT OR IGNORE INTO runs (unit, job, invocation, content,
@@ -46,14 +46,20 @@ class Runs:
             (self._unit, self._job, invocation, content, *at, *at),
         )
         self._connection.execute(
+            "INSERT OR IGNORE INTO reports(invocation, unit, files) VALUES (?, ?, ?)",
+            (invocation, self._unit, files),
+        )
+        self._connection.execute(
             """DELETE FROM runs WHERE unit = ? AND id <=
                (SELECT id FROM runs WHERE unit = ? ORDER BY id DESC LIMIT 1 OFFSET ?)""",
             (self._unit, self._unit, KEPT),
         )
-        self._connection.execute(
-            "DELETE FROM starts WHERE unit = ? AND invocation != ? AND invocation NOT IN (SELECT invocation FROM runs)",
-            (self._unit, invocation),
-        )
+        for table in ("starts", "reports"):
+            self._connection.execute(
+                f"DELETE FROM {table} WHERE unit = ? AND invocation != ? "  # noqa: S608
+                "AND invocation NOT IN (SELECT invocation FROM runs)",
+                (self._unit, invocation),
+            )
 
     def alive(self, invocation: str, moment: Moment) -> None:
         """A sign of life: should its end stay unknown, the run counts as ended then."""
@@ -72,6 +78,12 @@ class Runs:
             (*_columns(moment), outcome.value, status, self_fed, invocation),
         )
         return changed.rowcount == 1
+
+    def report(self, invocation: str, *, quality: str, error: str) -> None:
+        """What the training said of its result; where its beginning is not recorded, nothing is kept."""
+        self._connection.execute(
+            "UPDATE reports SET quality = ?, error = ? WHERE invocation = ?", (quality, error, invocation)
+        )
 
     def open(self) -> Run | None:
         """The run that began and has no end yet; of several, which only a crash can leave, the oldest."""
@@ -115,7 +127,8 @@ def _columns(moment: Moment) -> tuple[str, float, str]:
 
 def _run(row: tuple[object, ...]) -> Run:
     identity, invocation, starter, forced, *rest = row
-    began, alive, ended, (outcome, status, content, self_fed) = rest[0:3], rest[3:6], rest[6:9], rest[9:13]
+    began, alive, ended = rest[0:3], rest[3:6], rest[6:9]
+    outcome, status, content, self_fed, files, quality, error = rest[9:16]
     return Run(
         id=int(str(identity)),
         invocation=str(invocation),
@@ -128,6 +141,9 @@ def _run(row: tuple[object, ...]) -> Run:
         status=str(status),
         content=str(content),
         self_fed=bool(self_fed),
+        files=int(str(files)) if files is not None else None,
+        quality=str(quality or ""),
+        error=str(error or ""),
     )
 
 

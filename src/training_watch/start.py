@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC
@@ -16,6 +15,7 @@ from training_watch.database import DatabaseError
 from training_watch.events import Moment, Outcome, Starter
 from training_watch.launching import Launcher, NotStarted, Started
 from training_watch.marker import read_marker
+from training_watch.progress import read_progress
 from training_watch.records import Records, opened_records
 from training_watch.terminal import FAILED, NOT_NOW, fail, say, warn
 from training_watch.timespan import spoken
@@ -130,11 +130,8 @@ def _ended_at_once(job: Job, launcher: Launcher, invocation: str) -> bool:
 
 
 def _first_phase(path: Path, invocation: str) -> bool:
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(told, dict) and told.get("invocation") == invocation and bool(told.get("phase"))
+    told = read_progress(path)
+    return told is not None and told.invocation == invocation and bool(told.phase)
 
 
 def _tell_result(job: Job, launcher: Launcher, invocation: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from training_watch.database import open_database
 from training_watch.watching import Ignore, Snapshot, Watcher
+from ground.aged import age
 from watching.tree import Tree, everything, exhausted
 
 
@@ -99,10 +100,9 @@ def test_what_is_listed_while_another_process_writes_is_not_trusted(tree: Tree, 
     assert trusted(tree) == {".", "sub", "sub/deep"}
 
 
-def test_an_older_database_is_taken_over_with_its_rows(tree: Tree, tmp_path: Path) -> None:
-    tree.connection.execute("DROP TABLE folders")
-    tree.connection.execute("DROP TABLE mounts")
-    tree.connection.execute("PRAGMA user_version = 1")
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_database_is_taken_over_with_its_rows(tree: Tree, tmp_path: Path, version: int) -> None:
+    age(tree.connection, version)
     said: list[str] = []
     again = open_database(tmp_path / "state.db", say=said.append)
     snapshot = Snapshot(again, "docs", tree.roots, tree.ignore)

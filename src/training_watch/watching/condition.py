@@ -43,12 +43,16 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`folders` are watched; `gaps` are degraded, `absent` roots are waited for."""
+    """`folders` are watched; `gaps` are degraded, `absent` roots are waited for.
+
+    `events` of the tree and `overflows` of the kernel's queue are counted since it was armed.
+    """
 
     mode: Literal["inotify", "polling", "waiting"]
     folders: int = 0
     gaps: tuple[Gap, ...] = ()
     absent: tuple[bytes, ...] = ()
+    events: int = 0
     overflows: int = 0
 
     @property

@@ -67,7 +67,7 @@ class Inotify:
         at: float,
         remembered: Iterable[bytes] = (),
     ) -> None:
-        self.overflows = 0
+        self.events, self.overflows = 0, 0
         self._ignore = ignore
         self._roots: dict[bytes, Identity | None] = dict.fromkeys(sorted(roots, key=len))
         self._deaf: set[tuple[int, bytes]] = set()
@@ -152,6 +152,7 @@ class Inotify:
                 folder = folders.get(wd)
                 if folder is None:
                     continue  # from before its watch was removed, or of a folder above a root
+                self.events += 1
                 if mask & ISDIR:
                     self._folder_changed(folder, name, mask, cookie, at, touched)
                 elif (wd, name) not in heard:

@@ -20,17 +20,19 @@ COLUMNS = "path, size, mtime_ns, ctime_ns, inode, racy, digest"
 # Whether a row was stirred is found out while it is written, not while the tree was walked: another
 # process may have begun a run in between.
 PUT = """
-INSERT INTO files(job, path, folder, size, mtime_ns, ctime_ns, inode, racy, digest, stirred)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
+INSERT INTO files(job, path, folder, size, mtime_ns, ctime_ns, inode, racy, digest, seen_at, stirred)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
 ON CONFLICT(job, path) DO UPDATE SET
     stirred = stirred OR digest IS NOT excluded.digest OR size <> excluded.size
         OR mtime_ns <> excluded.mtime_ns OR ctime_ns <> excluded.ctime_ns OR inode <> excluded.inode,
     size = excluded.size, mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns,
-    inode = excluded.inode, racy = excluded.racy, digest = excluded.digest
+    inode = excluded.inode, racy = excluded.racy, digest = excluded.digest,
+    seen_at = CASE WHEN digest IS excluded.digest THEN seen_at ELSE excluded.seen_at END
 """
-GONE = (
-    "UPDATE files SET digest = NULL, racy = 0, stirred = 1 WHERE job = ? AND path = ? AND digest IS NOT NULL"
-)
+GONE = """
+UPDATE files SET digest = NULL, racy = 0, stirred = 1, seen_at = ?
+WHERE job = ? AND path = ? AND digest IS NOT NULL
+"""
 FLEETING = """
 INSERT INTO files(job, path, folder, stirred) VALUES (?, ?, ?, 1)
 ON CONFLICT(job, path) DO UPDATE SET stirred = 1 WHERE digest IS NULL
@@ -179,14 +181,17 @@ class Rows:
 
         `alone_since`: the version when the rows were read that the batch's fingerprints speak of.
         """
-        job = self._job
+        job, at = self._job, moment.calendar.timestamp()
         with transaction(self._connection):
             execute = self._connection.executemany
             execute(
                 PUT,
-                ((job, path, split(path)[0], *what.stamp, r, what.digest) for path, what, r in batch.puts),
+                (
+                    (job, path, split(path)[0], *what.stamp, r, what.digest, at)
+                    for path, what, r in batch.puts
+                ),
             )
-            execute(GONE, ((job, path) for path in batch.gone))
+            execute(GONE, ((at, job, path) for path in batch.gone))
             execute(FORGET, ((job, path) for path in batch.forgotten))
             execute(STIR, ((job, *below(top)) for top in batch.stirred))
             execute(DROP, ((job, path) for path in batch.dropped))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 
@@ -44,7 +45,9 @@ WHERE job = ? AND (stirred OR attempted IS NOT digest)
 # A run reads nothing of what is absent or closed; if it succeeds, nothing there is trained any more.
 BEGIN_ABSENT = "UPDATE files SET attempted = NULL, stirred = 0 WHERE job = ? AND path > ? AND path < ?"
 SUCCEED = """
-UPDATE files SET trained = CASE WHEN stirred THEN x'' ELSE attempted END, own = stirred
+UPDATE files SET
+    trained = CASE WHEN stirred THEN x'' ELSE attempted END, own = stirred,
+    run = CASE WHEN stirred OR trained IS attempted THEN run ELSE ? END
 WHERE job = ? AND (stirred OR own OR trained IS NOT attempted)
 """
 FAIL = "UPDATE files SET own = stirred WHERE job = ? AND own IS NOT stirred"
@@ -58,6 +61,29 @@ TAKE_GONE = (
     "DELETE FROM files INDEXED BY files_pending WHERE job = ? AND digest IS NOT trained AND digest IS NULL"
 )
 CLEAN = "DELETE FROM files WHERE job = ? AND digest IS NULL AND trained IS NULL"
+# An empty `trained` is what nobody knows. The first run that read a file never read what came after it.
+KNOWN = """
+SELECT digest NOTNULL, digest IS NOT trained, trained IS x'', trained IS NULL, seen_at, run FROM files
+WHERE job = ? AND path = ?
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the snapshot says of one file.
+
+    `there`: the last comparison found it. `pending`: it differs from what was last trained. `unknown`: a run may have
+    read it, and nobody knows in which state. `untrained`: no successful run has read it. `seen_at`: when what is there,
+    or that nothing is, was first noticed, in seconds since the epoch. `run`: the id of the run that first read what is
+    now trained. Both are None for what was noticed before they were kept.
+    """
+
+    there: bool
+    pending: bool
+    unknown: bool
+    untrained: bool
+    seen_at: float | None
+    run: int | None
 
 
 class Snapshot:
@@ -125,6 +151,11 @@ class Snapshot:
             return None
         return Pending(count=count, content=hasher.hexdigest(), sample=tuple(sample), own=own)
 
+    def known(self, path: bytes) -> Known | None:
+        """What is known of one file; None where no comparison has met it, or nothing of it is left to remember."""
+        found = self._connection.execute(KNOWN, (self._job, path)).fetchone()
+        return Known(*map(bool, found[:4]), *found[4:]) if found else None
+
     def changed(self) -> list[bytes]:
         """All paths that are pending, those of absent roots too: for a tree that is watched, not trained on."""
         return [path for path, _, _ in self._connection.execute(PENDING, (self._job,))]
@@ -158,10 +189,10 @@ class Snapshot:
                 self._connection.execute(BEGIN_ABSENT, (self._job, *below(root)))
             self._connection.execute(CLEAN, (self._job,))
 
-    def succeed(self) -> None:
-        """The run succeeded; the caller has compared everything since it ended."""
+    def succeed(self, run: int | None = None) -> None:
+        """The run, `run` by its id in the history, succeeded; the caller has compared everything since it ended."""
         with transaction(self._connection):
-            self._connection.execute(SUCCEED, (self._job,))
+            self._connection.execute(SUCCEED, (run, self._job))
             self._connection.execute(CLEAN, (self._job,))
 
     def fail(self) -> None:

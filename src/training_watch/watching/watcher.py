@@ -61,6 +61,7 @@ class Watcher:
         self._pause = RETRY_FIRST
         self._absent: tuple[bytes, ...] = ()
         self._told: dict[str, Gap] = {}
+        self._before = (0, 0)
 
     def arm(self, at: float, remembered: Iterable[bytes] = ()) -> None:
         """Begin to watch. What is in the tree already gives no hint: compare everything after this.
@@ -136,12 +137,12 @@ class Watcher:
 
     @property
     def condition(self) -> Condition:
-        gaps = self._gaps()
+        gaps, counts = self._gaps(), self._counts()
         if len(self._absent) == len(self._roots):
-            return Condition("waiting", gaps=gaps, absent=self._absent)
+            return Condition("waiting", 0, gaps, self._absent, *counts)
         if self._inotify is None or not len(self._inotify.watches):
-            return Condition("polling", gaps=gaps, absent=self._absent)
-        return Condition("inotify", len(self._inotify.watches), gaps, self._absent, self._inotify.overflows)
+            return Condition("polling", 0, gaps, self._absent, *counts)
+        return Condition("inotify", len(self._inotify.watches), gaps, self._absent, *counts)
 
     def close(self) -> None:
         self._disengage()
@@ -164,8 +165,16 @@ class Watcher:
             self._rescan = Polling(self._rescan_interval, at)
         return self._inotify is not None
 
+    def _counts(self) -> tuple[int, int]:
+        """(events, overflows) of this instance and those before it."""
+        events, overflows = self._before
+        if self._inotify is None:
+            return events, overflows
+        return events + self._inotify.events, overflows + self._inotify.overflows
+
     def _disengage(self) -> None:
         if self._inotify is not None:
+            self._before = self._counts()
             self._inotify.close()
             self._inotify = None
 

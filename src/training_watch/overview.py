@@ -1,0 +1,189 @@
+"""The screen of `status`: a page a person takes in at one glance. Values in, lines out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from training_watch import places
+from training_watch.config import Config
+from training_watch.cooldown import since
+from training_watch.describe import counted, day_time, folders, unreadable
+from training_watch.events import Outcome, Reason, Run
+from training_watch.journal import printable
+from training_watch.progress import Progress
+from training_watch.published import DaemonReport, GapReport, JobReport
+from training_watch.screen import Screen, Styled, Words, bad, dim, good, strong, warned
+from training_watch.status import JobStatus
+from training_watch.timespan import spoken
+
+# How many folders of a gap are named on the screen. Arbitrary.
+NAMED = 3
+START_IT = "systemctl --user start training-watch.service"
+
+_NEEDS_A_PERSON = frozenset({Reason.RETRIES, Reason.REFUSED, Reason.OWN, Reason.OBSTACLE})
+
+
+def overview(
+    screen: Screen, config: Config, jobs: Sequence[JobStatus], report: DaemonReport | None, now: datetime
+) -> list[str]:
+    """The whole screen."""
+    lines = [*_daemon(screen, report, now), *screen.row(dim("config"), short(config.path), indent=0)]
+    for status in jobs:
+        lines += ["", *screen.row(strong(status.job.name), dim(status.job.service), indent=0)]
+        lines += _job(screen, status, running=report is not None, now=now)
+    return lines
+
+
+def run_words(run: Run, now: datetime) -> list[Words]:
+    """One run for a person."""
+    words: list[Words] = [f"{day_time(run.began.calendar, now)}, ", outcome_word(run)]
+    if run.status not in ("", "0"):
+        words.append(f" (exit status {run.status})")
+    if run.ended:
+        words.append(f" after {spoken(since(run.began, run.ended))}")
+    if run.files:
+        words.append(f", {counted(run.files, 'changed file')}")
+    return [*words, dim(f", started by {run.starter}{', forced' if run.forced else ''}")]
+
+
+def outcome_word(run: Run) -> Styled:
+    match run.outcome:
+        case None:
+            return strong("running")
+        case Outcome.SUCCEEDED:
+            return good(str(run.outcome))
+        case Outcome.FAILED:
+            return bad(str(run.outcome))
+        case _:
+            return warned(str(run.outcome))
+
+
+def short(path: Path) -> str:
+    """A path for a person, with the home as ~."""
+    home = places.home()
+    return printable(f"~/{path.relative_to(home)}" if home in path.parents else str(path))
+
+
+def _daemon(screen: Screen, report: DaemonReport | None, now: datetime) -> list[str]:
+    if report is None:
+        return screen.row(dim("daemon"), bad("not running"), f": {START_IT}", indent=0)
+    if report.since is None:
+        version = f" version {report.version}" if report.version else ""
+        told = f": it is starting, or another version than this program's{version}"
+        return screen.row(dim("daemon"), good("running"), told, indent=0)
+    memory = report.memory()
+    held = f", {memory / 1e6:.0f} MB" if memory is not None else ""
+    lasts = spoken((now - report.since).total_seconds() // 60 * 60) if now > report.since else "0s"
+    since_when = f" since {day_time(report.since, now)} ({lasts}{held}, pid {report.pid})"
+    lines = screen.row(dim("daemon"), good("running"), since_when, indent=0)
+    seen = [job.watching for job in report.jobs.values()]
+    overflows = sum(each.overflows for each in seen)
+    counts = [
+        counted(sum(each.events for each in seen), "event"),
+        ", ",
+        warned(counted(overflows, "overflow")) if overflows else "no overflow",
+        f", {counted(sum(each.rescans for each in seen), 'rescan')}",
+    ]
+    return [*lines, *screen.row("", *counts, indent=0)]
+
+
+def _job(screen: Screen, status: JobStatus, *, running: bool, now: datetime) -> list[str]:
+    lines = screen.row(dim("now"), _now(status))
+    if status.training:
+        lines += screen.row(dim("training"), strong(_progress(status.training)))
+    if status.next_at:
+        ahead = spoken((status.next_at - now).total_seconds()) if status.next_at > now else "now"
+        lines += screen.row(dim("next"), day_time(status.next_at, now), dim(f", in {ahead}"))
+    lines += _pending(screen, status)
+    last = run_words(status.last, now) if status.last else [dim("none yet")]
+    lines += screen.row(dim("last run"), *last)
+    if status.last and status.last.quality:
+        lines += screen.row(dim("quality"), status.last.quality)
+    if status.last and status.last.error:
+        lines += screen.row(dim("it said"), warned(status.last.error))
+    lines += _watching(screen, status, running=running)
+    if status.trouble:
+        lines += screen.row(bad("trouble"), status.trouble)
+    return lines
+
+
+def _now(status: JobStatus) -> Words:
+    match status.reason:
+        case Reason.RUNNING:
+            return good(status.line)
+        case reason if reason in _NEEDS_A_PERSON:
+            return bad(status.line)
+        case Reason.BALKED:
+            return warned(status.line)
+        case _:
+            return strong(status.line)
+
+
+def _pending(screen: Screen, status: JobStatus) -> list[str]:
+    pending = status.state.pending
+    if pending is None:
+        return []
+    names = [short(Path(printable(path))) for path in pending.sample]
+    more = pending.count - len(names)
+    lines = [
+        line for at, name in enumerate(names) for line in screen.row(dim("pending") if at == 0 else "", name)
+    ]
+    return [*lines, *(screen.row("", f"and {more:,} more") if more > 0 else [])]
+
+
+def _watching(screen: Screen, status: JobStatus, *, running: bool) -> list[str]:
+    job, report = status.job, status.report
+    paths = ", ".join(map(short, job.paths))
+    if report is None:
+        why = "the daemon has not said how" if running else "the daemon is not running"
+        return screen.row(dim("watching"), f"{paths} (", warned(f"not watched: {why}"), ")")
+    lines = screen.row(dim("watching"), f"{paths} ({_how(report)})")
+    for gap in report.watching.gaps:
+        lines += _gap(screen, gap, report.watching.poll_seconds)
+    for root in report.absent:
+        lines += screen.row(
+            warned("absent"), f"{root}: nothing is pending from it, its files are kept as they were"
+        )
+    if report.unreadable:
+        told = f"{unreadable(report.unreadable)} can't be read: changes in them are not seen"
+        lines += screen.row(warned("unread"), told)
+    if report.noisiest and status.state.burst:
+        lines += screen.row(dim("noisiest"), report.noisiest)
+    return lines
+
+
+def _how(report: JobReport) -> str:
+    watching = report.watching
+    files = f", {counted(watching.files, 'file')}" if watching.files is not None else ""
+    match watching.mode:
+        case "inotify":
+            return f"inotify, {folders(watching.folders)}{files}"
+        case "polling":
+            return f"polling every {spoken(watching.poll_seconds)}{files}"
+        case _:
+            return "waiting for it: it is not there"
+
+
+def _gap(screen: Screen, gap: GapReport, poll_seconds: float) -> list[str]:
+    """A part of the tree that the kernel doesn't tell of: why, which, and what would mend that."""
+    more = gap.count - len(gap.folders[:NAMED])
+    names = ", ".join(gap.folders[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
+    how = f"looked into every {spoken(poll_seconds)} instead" if gap.polled else "nothing can be seen there"
+    lines = screen.row(warned("degraded"), f"{gap.cause}: {how}: {names}")
+    return [*lines, *(screen.row(dim("mend"), gap.mend) if gap.mend else [])]
+
+
+def _progress(told: Progress) -> str:
+    parts = []
+    if told.phase or told.phase_number is not None:
+        which = ""
+        if told.phase_number is not None:
+            which = f" {told.phase_number}" if told.phases is None else f" {told.phase_number}/{told.phases}"
+        parts.append(f"phase{which} {told.phase}".rstrip())
+    if told.done is not None and told.total:
+        parts.append(f"{told.done} of {told.total} {told.unit}".rstrip())
+    if told.remaining_seconds is not None:
+        parts.append(f"about {spoken(told.remaining_seconds)} left")
+    return ", ".join(parts) or told.message or "it says nothing of how far it is"
