@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 from training_watch import places
 from training_watch.decide import Settings
 from training_watch.files import read_small
+from training_watch.mends import refused
 from training_watch.timespan import seconds
 
 Mode = Literal["auto", "inotify", "poll"]
@@ -110,11 +111,15 @@ def read_config(path: Path) -> Config:
     except FileNotFoundError:
         raise NoConfig([f"{path}: no configuration yet; `training-watch install` writes one"]) from None
     except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: not UTF-8 at byte {error.start}"]) from None
+        raise ConfigError([f"{path}: not UTF-8 at byte {error.start}: save it as UTF-8"]) from None
     except OSError as error:
-        raise ConfigError([f"{path}: {error.strerror}"]) from error
+        raise ConfigError([refused(path, error)]) from error
     if len(content) > LARGEST:
-        raise ConfigError([f"{path}: larger than {LARGEST >> 10} KiB: that is no configuration of ours"])
+        raise ConfigError(
+            [
+                f"{path}: larger than {LARGEST >> 10} KiB, no configuration of ours: name the right one with --config"
+            ]
+        )
     for number, line in enumerate(text.split("\n"), 1):
         if line.count(".") > _MOST_POINTS:
             raise ConfigError(
@@ -134,9 +139,9 @@ def read_config(path: Path) -> Config:
 def _syntax(path: Path, error: Exception) -> str:
     told = re.fullmatch(r"(?s)(.*) \(at line (\d+), column (\d+)\)", str(error))
     if told is None:
-        return f"{path}: not TOML: {error}"
+        return f"{path}: not TOML: {error}; mend it there"
     what, line, column = told.groups()
-    return f"{path}:{line}: not TOML, column {column}: {what}"
+    return f"{path}:{line}: not TOML, column {column}: {what}; mend it there"
 
 
 class _Reader:
@@ -154,7 +159,10 @@ class _Reader:
         """The mistakes in the order of their lines."""
         inorder = [message for _, message in sorted(self.mistakes, key=lambda each: each[0])]
         more = len(inorder) - MOST_MISTAKES
-        return [*inorder[:MOST_MISTAKES], *([f"{self._path}: and {more} more mistakes"] if more > 0 else [])]
+        return [
+            *inorder[:MOST_MISTAKES],
+            *([f"{self._path}: and {more} more mistakes: mend these first"] if more > 0 else []),
+        ]
 
     def jobs(self, tables: dict[str, Any]) -> tuple[Job, ...]:
         for name in tables:
@@ -172,7 +180,7 @@ class _Reader:
             if job.service in seen:
                 self._mistake(
                     ("job", job.name, "service"),
-                    f"{job.service} belongs to job {seen[job.service]!r} already; one unit, one job",
+                    f"{job.service} belongs to job {seen[job.service]!r} already: name another, a unit has one job",
                 )
             seen[job.service] = job.name
         return jobs
@@ -180,7 +188,9 @@ class _Reader:
     def _job(self, name: str, table: dict[str, Any]) -> Job:
         at = ("job", name)
         if not _JOB_NAME.fullmatch(name):
-            self._mistake(at, f"{_shown(name)} is no name for a job: letters, digits, - and _, 64 at most")
+            self._mistake(
+                at, f"{_shown(name)} is no name for a job: use letters, digits, - and _, 64 at most"
+            )
         for key in table:
             if key not in KEYS:
                 self._unknown((*at, key), KEYS)
@@ -206,7 +216,8 @@ class _Reader:
         if settings.max_wait < settings.debounce:
             key = "max_wait" if "max_wait" in table else "debounce"
             self._mistake(
-                (*at, key), "max_wait is shorter than debounce; it is the longer patience of the two"
+                (*at, key),
+                "max_wait is shorter than debounce: make it longer, it is the greater patience of the two",
             )
         service = value("service", _unit, places.TRAINING_UNIT)
         return Job(
@@ -297,14 +308,14 @@ def _length(given: Any) -> float:
 
 def _length_or_zero(given: Any) -> float:
     if isinstance(given, bool) or not isinstance(given, str | int | float):
-        raise ValueError(f'a time span is text, like "5min", not {_kind(given)}')
+        raise ValueError(f'must be a time span, like "5min", not {_kind(given)}')
     if not isinstance(given, str) and given < 0:
         raise ValueError("must not be negative")
     if isinstance(given, int) and given > LONGEST:  # of any number of digits
-        raise ValueError(f"{_shown(given)} is longer than 10 years")
+        raise ValueError(f"must be 10 years at most, not {_shown(given)}")
     length = seconds(given if isinstance(given, str) else repr(given))
     if length > LONGEST:
-        raise ValueError(f"{_shown(given)} is longer than 10 years")
+        raise ValueError(f"must be 10 years at most, not {_shown(given)}")
     return length
 
 
@@ -382,7 +393,7 @@ def _is_file(path: Path) -> bool:
         return not stat.S_ISDIR(path.stat().st_mode)
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            raise ValueError(f"{_named(path)} is longer than a path can be") from None
+            raise ValueError(f"{_named(path)} is longer than a path can be: name a shorter one") from None
         return False  # not there, or not yet, or not for us: the watching says which
 
 

@@ -86,7 +86,7 @@ def lock(path: Path, *, within: float, pause: Callable[[float], None]) -> Iterat
         waited = 0.0
         while not _locked(fd):
             if waited >= within:
-                raise Busy(f"{path} is locked by another process")
+                raise Busy(f"{path} is locked by another process: try again in a minute")
             pause(0.05)
             waited += 0.05
         yield fd

@@ -40,12 +40,17 @@ def run(config: Path | None, *, verbose: bool = False) -> None:
             log.error("%s", mistake)
         raise SystemExit(BAD_CONFIG) from None
     except Busy:
-        log.error("another training-watch runs already for this user: systemctl --user status training-watch")
+        log.error(
+            "another training-watch runs already for this user: `systemctl --user status training-watch`"
+        )
         raise SystemExit(NOT_NOW) from None
     except (StopDaemon, DatabaseError, sqlite3.OperationalError) as error:
         log.error("%s", error)
         raise SystemExit(FAILED) from None
     except sqlite3.DatabaseError as error:
         aside = set_aside(places.database())
-        log.error("%s was damaged (%s): set aside as %s", places.database(), error, aside.name)
+        log.error(
+            "%s was damaged (%s): set aside as %s; the next start begins a new one",
+            places.database(), error, aside.name,
+        )  # fmt: skip
         raise SystemExit(FAILED) from None  # the next start begins a new one

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from training_watch.events import Marker, Moment
 from training_watch.files import read_small, write_whole
+from training_watch.mends import refused
 
 # A marker is two short lines. More is somebody else's file, which is not read into memory.
 LONGEST = 4096
@@ -35,7 +36,7 @@ def read_marker(path: Path) -> Marker | None:
     except FileNotFoundError:
         return None
     except (OSError, OverflowError, ValueError) as error:
-        raise MarkerError(f"{path}: {_why(error)}") from error
+        raise MarkerError(_why(path, error)) from error
     try:
         lines = read_small(path, LONGEST).decode("ascii").splitlines()
         ended = _time(lines[0])
@@ -53,7 +54,7 @@ def write_marker(path: Path, moment: Moment) -> None:
     try:
         write_whole(path, text, mode=0o644)
     except OSError as error:
-        raise MarkerError(f"{path}: {_why(error)}") from error
+        raise MarkerError(refused(path, error)) from error
 
 
 def _time(line: str) -> datetime:
@@ -80,5 +81,7 @@ def _boot(lines: list[str]) -> tuple[str | None, float | None]:
         return None, None
 
 
-def _why(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+def _why(path: Path, error: Exception) -> str:
+    if isinstance(error, OSError):
+        return refused(path, error)
+    return f"{path}: its modification time makes no sense ({error}): `touch` it, or remove it"

@@ -49,12 +49,16 @@ def _found(name: str) -> str:
     if "/" in name:
         path = Path(name).expanduser()
         if not path.is_absolute():
-            raise NoProgram(f"the command {name!r} must be an absolute path, or a name on PATH")
+            raise NoProgram(
+                f"the command {name!r} is no absolute path: write it as one, or as a name on PATH"
+            )
         found = str(path) if os.access(path, os.X_OK) and path.is_file() else None
     else:
         own = Path(sys.executable).parent
         search = (str(places.home() / ".local/bin"), os.environ.get("PATH", ""), SYSTEM_PATH, str(own))
         found = shutil.which(name, path=os.pathsep.join(search))
     if found is None:
-        raise NoProgram(f"the command {name!r} is not there, or can't be executed")
+        raise NoProgram(
+            f"the command {name!r} is not there, or can't be executed: install it, or name another as `command`"
+        )
     return str(absolute(Path(found)))

@@ -11,6 +11,7 @@ from training_watch import places
 from training_watch.config import Job
 from training_watch.database import DatabaseError, open_database, set_aside
 from training_watch.events import Moment
+from training_watch.mends import refused
 from training_watch.runs import Runs
 from training_watch.watching import Comparison, Ignore, Reader, Snapshot, Touched, content
 
@@ -45,10 +46,12 @@ def opened_records(job: Job, say: Callable[[str], None], *, wait: float = 5.0) -
     try:
         yield records_of(connection, job)
     except sqlite3.OperationalError as error:
-        raise DatabaseError(f"{path}: {error}") from error
+        raise DatabaseError(refused(path, error)) from error
     except sqlite3.DatabaseError as error:
         aside = set_aside(path)
-        raise DatabaseError(f"{path} was damaged ({error}): set aside as {aside.name}") from error
+        raise DatabaseError(
+            f"{path} was damaged ({error}): set aside as {aside.name}; a new one begins with the next command"
+        ) from error
     finally:
         connection.close()
 

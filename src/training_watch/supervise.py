@@ -13,6 +13,7 @@ from training_watch.launching import process
 from training_watch.mark import Ending, judge, mark, record_end
 from training_watch.program import NoProgram, program_of
 from training_watch.records import opened_records
+from training_watch.timespan import spoken
 
 
 def supervise_job(job: Job) -> int:
@@ -23,7 +24,9 @@ def supervise_job(job: Job) -> int:
         try:
             begin(job, invocation, clock.now, say)
         except DatabaseError as error:
-            say(f"The history has no record of this run's beginning: {error}")
+            say(
+                f"The history has no record of this run's beginning ({error}); what it reads counts as untrained"
+            )
 
     def ended(invocation: str, result: str, code: str, status: str) -> None:
         outcome, moment = judge(Ending(result, code, status), stopping=False), clock.now()
@@ -31,14 +34,14 @@ def supervise_job(job: Job) -> int:
         try:
             record_end(job, invocation, moment, outcome, status, say)
         except DatabaseError as error:
-            say(f"The history has no record of this run's end: {error}")
+            say(f"The history has no record of this run's end ({error}); what it read counts as untrained")
 
     def alive(invocation: str) -> None:
         try:
             with opened_records(job, say) as records:
                 records.runs.alive(invocation, clock.now())
         except DatabaseError as error:
-            say(f"No sign of life recorded: {error}")
+            say(f"No sign of life recorded ({error}); tried again in {spoken(process.ALIVE_EVERY)}")
 
     try:
         command = program_of(job).command

@@ -16,9 +16,20 @@ from training_watch.files import Busy
 from training_watch.journal import printable
 from training_watch.launching import LaunchError
 from training_watch.marker import MarkerError
+from training_watch.mends import refused
 
 # sysexits.h; what each command ends with is listed in docs/reference.md.
 FAILED, UNAVAILABLE, NOT_NOW, BAD_CONFIG = 1, 69, 75, 78
+INTERRUPTED = 130  # a shell's 128 + SIGINT
+
+# Errors whose message is the whole line.
+_CODES: dict[type[Exception], int] = {
+    places.NoHome: BAD_CONFIG,
+    LaunchError: UNAVAILABLE,
+    Busy: NOT_NOW,
+    DatabaseError: FAILED,
+    MarkerError: FAILED,
+}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,20 +70,17 @@ def errors_told(command: F) -> F:
             for mistake in error.mistakes:
                 warn(printable(mistake))
             raise SystemExit(BAD_CONFIG) from None
-        except places.NoHome as error:
-            fail(str(error), BAD_CONFIG)
-        except LaunchError as error:
-            fail(str(error), UNAVAILABLE)
-        except Busy as error:
-            fail(str(error), NOT_NOW)
-        except (DatabaseError, MarkerError, sqlite3.Error) as error:
-            fail(str(error), FAILED)
+        except tuple(_CODES) as error:
+            fail(str(error), next(code for kind, code in _CODES.items() if isinstance(error, kind)))
+        except sqlite3.Error as error:
+            fail(refused(places.database(), error), FAILED)
         except BrokenPipeError:
             # The reader has gone, as `| head` does. Python flushes once more when it ends: to nowhere, then.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SystemExit(0) from None
         except OSError as error:
-            where = f"{printable(str(error.filename))}: " if error.filename else ""
-            fail(f"{where}{error.strerror or error}", FAILED)
+            fail(printable(refused(None, error)), FAILED)
+        except KeyboardInterrupt:
+            raise SystemExit(INTERRUPTED) from None
 
     return told  # type: ignore[return-value]

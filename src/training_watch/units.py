@@ -424,10 +424,10 @@ def _whole(path: PurePath) -> str:
     text = str(path)
     if re.search(r"[\x00-\x1f\x7f]", text):
         raise UnitError(
-            f"{text!r}: a unit file can't name a path with a line break or another control character"
+            f"{text!r}: a unit file can't name a path with a line break or another control character: rename it"
         )
     try:
         os.fsencode(text).decode("utf-8")
     except UnicodeDecodeError:
-        raise UnitError(f"{text!r}: a unit file can't name a path that is not UTF-8") from None
+        raise UnitError(f"{text!r}: a unit file can't name a path that is not UTF-8: rename it") from None
     return text

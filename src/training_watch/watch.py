@@ -124,7 +124,9 @@ class _Tree:
     def _owe(self, now: float) -> None:
         for touched in self._fresh:
             if touched.everything and not self._known:
-                self._say("Changes may have been lost while the tree was first looked at")
+                self._say(
+                    "Changes may have been lost while the tree was first looked at; those from now on are told"
+                )
             self._owed.merge(touched)
             self._told.update(
                 join(folder, name) for folder, names in touched.folders.items() for name in names

@@ -109,12 +109,12 @@ def test_of_thousands_of_mistakes_the_first_are_told_and_the_rest_counted(file: 
     told = read(file, NASTY["20,000 unknown keys"].encode())
     assert isinstance(told, list)
     assert "k0" in told[0]
-    assert told[-1].endswith(f"and {20_000 - MOST_MISTAKES} more mistakes")
+    assert told[-1].endswith(f"and {20_000 - MOST_MISTAKES} more mistakes: mend these first")
 
 
 def test_ten_megabytes_are_refused_unread(file: Path) -> None:
     assert read(file, JOB.encode() + b"#" * 10_000_000) == [
-        f"{file}: larger than {LARGEST >> 10} KiB: that is no configuration of ours"
+        f"{file}: larger than {LARGEST >> 10} KiB, no configuration of ours: name the right one with --config"
     ]
 
 

@@ -90,21 +90,24 @@ retries = -1
         ("[job.docs]\npaths=['/x']\ndebounce=0\n", "config.toml:3: debounce: must be longer than 0"),
         (
             "[job.docs]\npaths=['/x']\ncooldown=true\n",
-            'config.toml:3: cooldown: a time span is text, like "5min", not a flag',
+            'config.toml:3: cooldown: must be a time span, like "5min", not a flag',
         ),
         (
             "[job.docs]\npaths=['/x']\nmax_wait='1min'\n",
-            "config.toml:3: max_wait is shorter than debounce; it is the longer patience of the two",
+            "config.toml:3: max_wait is shorter than debounce: make it longer, it is the greater patience of the two",
         ),
         (
             "[job.a]\npaths=['/x']\n[job.b]\npaths=['/y']\n",
-            "config.toml:3: crystal-train.service belongs to job 'a' already; one unit, one job",
+            "config.toml:3: crystal-train.service belongs to job 'a' already: name another, a unit has one job",
         ),
         (
             "[job.docs]\npaths=['/x']\nservice='train'\n",
             "config.toml:3: service: must be a unit's name like crystal-train.service, not 'train'",
         ),
-        ("[job.docs]\npaths=['/x'\n", "config.toml: not TOML: Unclosed array (at end of document)"),
+        (
+            "[job.docs]\npaths=['/x'\n",
+            "config.toml: not TOML: Unclosed array (at end of document); mend it there",
+        ),
     ],
 )
 def test_each_mistake_is_told_with_its_line(tmp_path: Path, text: str, told: str) -> None:

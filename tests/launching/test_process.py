@@ -208,8 +208,8 @@ def test_a_second_supervisor_is_refused_while_one_runs(job: Job) -> None:
         [sys.executable, SUPERVISOR, job.folder, UNIT, "true"], capture_output=True, check=False
     )
     assert second.returncode == BUSY
-    assert second.stderr == f"{UNIT} is running already\n".encode()
-    assert launcher.start(within=TIMELY) == NotStarted(f"{UNIT} is running already")
+    assert second.stderr == f"{UNIT} is running already: wait for its end\n".encode()
+    assert launcher.start(within=TIMELY) == NotStarted(f"{UNIT} is running already: wait for its end")
     assert len(job.told("begin")) == 1
 
 
@@ -417,12 +417,16 @@ def test_a_supervisor_that_fails_before_its_run_says_why(job: Job) -> None:
     launcher = Process(UNIT, ["true"], supervisor, log=job.log, lock=job.lock)
     assert launcher.start(within=TIMELY) == NotStarted("config.toml:3: no such key")
     silent = Process(UNIT, ["true"], ["false"], log=job.log, lock=job.lock)
-    assert silent.start(within=TIMELY) == NotStarted("the supervisor ended with status 1")
+    assert silent.start(within=TIMELY) == NotStarted(
+        f"its supervisor ended with status 1: see `tail {job.log}`"
+    )
 
 
 def test_a_supervisor_that_does_not_begin_in_time_is_no_start(job: Job) -> None:
     launcher = Process(UNIT, ["true"], ["sleep", "1000"], log=job.log, lock=job.lock)
-    assert launcher.start(within=0.1) == NotStarted(f"the supervisor of {UNIT} has not begun within 0.1 s")
+    assert launcher.start(within=0.1) == NotStarted(
+        f"its supervisor has not begun within 0.1 s: see `tail {job.log}`"
+    )
     (child,) = launcher._children
     os.kill(child, signal.SIGKILL)
     soon(lambda: not launcher.state().active and not launcher._children, "it is reaped")

@@ -295,8 +295,8 @@ def test_a_unit_whose_file_was_removed_while_it_runs_is_running(programs: Progra
             f"Unit {UNIT} has a bad unit file setting. See `systemctl --user status {UNIT}`",
         ),
         ({"LoadState": "error"}, f"{UNIT} can't be loaded. See `systemctl --user status {UNIT}`"),
-        ({"ActiveState": "activating", "InvocationID": A}, f"{UNIT} is running already"),
-        ({"ActiveState": "deactivating", "InvocationID": A}, f"{UNIT} is running already"),
+        ({"ActiveState": "activating", "InvocationID": A}, f"{UNIT} is running already: wait for its end"),
+        ({"ActiveState": "deactivating", "InvocationID": A}, f"{UNIT} is running already: wait for its end"),
         ({"Job": "12"}, f"a job is queued for {UNIT} already: `systemctl --user list-jobs`"),
     ],
 )  # fmt: skip
@@ -342,7 +342,7 @@ def test_the_version_is_a_number(programs: Programs) -> None:
     programs.says("--version", "echo 'systemd 252 (252.39-1~deb12u2)'; echo +PAM")
     assert version() == 252
     programs.says("--version", "echo nonsense")
-    with pytest.raises(LaunchError, match="says no version: 'nonsense"):
+    with pytest.raises(LaunchError, match="says no version, but 'nonsense"):
         version()
 
 

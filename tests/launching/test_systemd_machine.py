@@ -81,7 +81,7 @@ def test_a_start_is_seen_while_the_training_runs_and_the_run_goes_on_alone(guest
     assert guest.state(unit) == UnitState(active=True, queued=True, invocation=invocation, result="success")
     # Its one order was a child that is gone, and the job is not.
     assert f"{unit} start running" in " ".join(guest.systemctl("list-jobs", "--no-legend").split())
-    assert guest.refused(unit) == f"{unit} is running already"
+    assert guest.refused(unit) == f"{unit} is running already: wait for its end"
     guest.machine.user("touch go-1")
     followed = guest.ask("follow", unit, invocation)
     assert sorted(line for line in followed if line in {"one", "two", "post"}) == ["one", "post", "two"]
@@ -117,7 +117,10 @@ def test_a_missing_program_is_a_start_that_failed_with_203(guest: Guest) -> None
 @pytest.mark.parametrize("condition", ["/bin/false", "/bin/sh -c 'sleep 1; exit 1'"])
 def test_a_start_that_an_exec_condition_refuses_is_skipped(guest: Guest, condition: str) -> None:
     unit = guest.unit(f"ExecCondition={condition}\nExecStart=/bin/true")
-    assert guest.refused(unit) == f"{unit}: skipped: one of its ExecCondition= lines said no"
+    assert (
+        guest.refused(unit)
+        == f"{unit}: skipped: one of its ExecCondition= lines said no: `systemctl --user status {unit}`"
+    )
 
 
 def test_a_start_that_a_condition_refuses_is_skipped_and_names_it(guest: Guest) -> None:
@@ -157,7 +160,7 @@ def test_a_unit_that_is_being_stopped_is_active_and_stopping_and_not_started_aga
     guest.systemctl("stop", "--no-block", unit)
     guest.until(lambda: guest.state(unit).stopping, "the stop job is seen")
     assert guest.state(unit).active
-    assert guest.refused(unit) == f"{unit} is running already"
+    assert guest.refused(unit) == f"{unit} is running already: wait for its end"
     assert any("timeout" in line for line in guest.ask("follow", unit, invocation))
     assert guest.state(unit) == UnitState(
         active=False, invocation=invocation, result="timeout", status="KILL"

@@ -16,6 +16,7 @@ from training_watch.database import DatabaseError
 from training_watch.journal import printable
 from training_watch.launching import LaunchError
 from training_watch.marker import MarkerError, read_marker
+from training_watch.mends import refused
 from training_watch.terminal import BAD_CONFIG, say, warn
 
 
@@ -125,7 +126,7 @@ def _step_outputs(lines: list[str]) -> None:
         with Path(path).open("a", encoding="utf-8") as outputs:
             outputs.write(before + "".join(f"{line}\n" for line in lines))
     except OSError as error:
-        warn(f"the step's outputs were not written: {path}: {error.strerror}")
+        warn(f"the step's outputs were not written: {refused(path, error)}")
 
 
 def _unended(path: Path) -> bool:

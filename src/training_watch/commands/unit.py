@@ -84,7 +84,9 @@ def mark(config_path: Path, unit: str) -> None:
     try:
         record_end(job, _invocation(), ended, judge(ending, stopping=stopping), ending.status, warn)
     except (DatabaseError, OSError) as error:
-        warn(f"the history has no record of this run's end: {error}")
+        warn(
+            f"{job.service}: the history has no record of this run's end ({error}); what it read counts as untrained"
+        )
 
 
 @click.command(hidden=True)

@@ -40,7 +40,4 @@ def watch(config_path: Path, folder: Path | None, as_json: bool, nul: bool, ever
         jobs: tuple[Job, ...] = (job,)
     else:
         jobs = read_config(config_path).jobs
-    try:
-        watch_tree(jobs, as_json=as_json, nul=nul, everything=everything, say=warn)
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
+    watch_tree(jobs, as_json=as_json, nul=nul, everything=everything, say=warn)

@@ -50,7 +50,8 @@ def _agrees(
         )
     if launcher == "process" and any(job.launcher != launcher for job in config.jobs):
         raise InstallError(
-            f'{config.path} is there already and leaves the training to systemd: write launcher = "process" in it'
+            f'{config.path} is there already and leaves the training to systemd: write launcher = "process" in it, '
+            "then run `training-watch install`"
         )
 
 
@@ -65,7 +66,7 @@ def _docs_here() -> tuple[Path, ...]:
 
 def _existing(folders: tuple[Path, ...]) -> tuple[Path, ...]:
     mistakes = [
-        f"--watch {folder}: {'not a folder' if folder.exists() else 'there is no such folder'}"
+        f"--watch {folder}: {'not a folder' if folder.exists() else 'there is no such folder'}; make it, or name another"
         for folder in folders
         if not folder.is_dir()
     ]
@@ -79,9 +80,9 @@ def _split(exec_command: str) -> tuple[str, ...]:
     try:
         words = shlex.split(exec_command)
     except ValueError as error:
-        raise InstallError(f"--exec {exec_command!r}: {error}") from None
+        raise InstallError(f"--exec {exec_command!r}: {error}; quote it as for a shell") from None
     if not words:
-        raise InstallError("--exec needs a program")
+        raise InstallError('--exec names no program: give it one, as in --exec "make train"')
     if shell := next((word for word in words if word in _SHELL_WORDS), None):
         raise InstallError(
             f"--exec takes a program and its arguments, and no shell reads {shell!r}: "

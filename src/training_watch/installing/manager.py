@@ -11,7 +11,7 @@ from pathlib import Path
 from training_watch import places
 from training_watch.installing.plan import Say
 from training_watch.launching import LaunchError, NoManager
-from training_watch.launching.systemctl import systemctl, user_unit_folder
+from training_watch.launching.systemctl import no_manager, systemctl, user_unit_folder
 
 # The daemon's TimeoutStartSec=, its predecessor's TimeoutStopSec=, and some more.
 STARTING = 150.0
@@ -24,7 +24,7 @@ def reach_manager() -> None:
     except NoManager as error:
         raise NoManager(f"{error} (`training-watch install --launcher process` writes one)") from error
     if answer.returncode != 0:
-        raise NoManager(f"no user manager answers: {last_line(answer.stderr)}")
+        raise no_manager(last_line(answer.stderr))
 
 
 def _config_home() -> Path:
@@ -46,7 +46,9 @@ def start_watcher(watcher: str, say: Say) -> None:
         done = systemctl(*words, timeout=STARTING)
         if done.returncode != 0:
             told = "\n".join(f"  {line}" for line in (*done.stderr.splitlines()[-3:], *_journal(watcher)))
-            raise LaunchError(f"`systemctl --user {' '.join(words)}` failed:\n{told}")
+            raise LaunchError(
+                f"`systemctl --user {' '.join(words)}` failed: mend it, then run `training-watch install` again:\n{told}"
+            )
     say(f"{watcher} is enabled and running")
 
 

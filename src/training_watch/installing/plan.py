@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training_watch.files import write_whole
+from training_watch.mends import refused
 from training_watch.units import DROP_IN
 
 Say = Callable[[str], None]
@@ -39,7 +40,6 @@ class WriteFile:
     text: str
     backup: Path | None = None
     mode: int = 0o644
-
     about: str = ""
 
 
@@ -49,6 +49,7 @@ class MakeLink:
 
     path: Path
     target: Path
+
 
 @dataclass(frozen=True, slots=True)
 class RemoveFile:
@@ -75,7 +76,7 @@ def carry_out(actions: Sequence[Action], say: Say) -> None:
         try:
             _act(action)
         except OSError as error:
-            raise InstallError(f"{action.path}: {error.strerror or error}") from error
+            raise InstallError(refused(action.path, error)) from error
         say(_told(action))
 
 
@@ -87,13 +88,13 @@ def _act(action: Action) -> None:
             _keep(path, backup)
             # A unit that is a link, into somebody's dotfiles, stays one.
             write_whole(path.resolve(), text, mode=mode)
-        case RemoveFile(path, backup):
         case MakeLink(path, target):
             path.parent.mkdir(parents=True, exist_ok=True)
             new = path.with_name(f".{path.name}.new")
             new.unlink(missing_ok=True)
             new.symlink_to(target)
             os.replace(new, path)
+        case RemoveFile(path, backup):
             _keep(path, backup)
             path.unlink()
             if path.name == DROP_IN:
@@ -113,9 +114,9 @@ def _told(action: Action) -> str:
             return f"Made the folder {path}"
         case WriteFile(path, _, backup):
             return f"Wrote {path}{f'; what was there is now {backup}' if backup else ''}"
-        case RemoveFile(path, backup):
         case MakeLink(path, target):
             return f"Linked {path} to {target}"
+        case RemoveFile(path, backup):
             return f"Removed {path}{f'; as you had edited it, it is now {backup}' if backup else ''}"
 
 
@@ -123,12 +124,12 @@ def would(action: Action) -> str:
     match action:
         case MakeFolder(path):
             return f"Would make the folder {path}"
-        case WriteFile(path, text, backup):
         case WriteFile(path, about=about) if about:
             return f"Would write {path} ({about})"
+        case WriteFile(path, text, backup):
             kept = f", and keep what is there as {backup}" if backup else ""
             return f"Would write {path}{kept}:\n\n{text}"
-        case RemoveFile(path, backup):
         case MakeLink(path, target):
             return f"Would link {path} to {target}"
+        case RemoveFile(path, backup):
             return f"Would remove {path}{f', and keep it as {backup}' if backup else ''}"

@@ -21,6 +21,7 @@ from training_watch.installing.plan import InstallError, RemoveFile, Say, carry_
 from training_watch.installing.unitfiles import data_home, installed, removal, store, text_of
 from training_watch.launching import LaunchError
 from training_watch.launching.systemctl import systemctl
+from training_watch.mends import refused
 from training_watch.program import absolute
 from training_watch.units import DROP_IN
 
@@ -40,8 +41,8 @@ def uninstall(*, purge: bool, config_path: Path, watcher_unit: str, say: Say) ->
     _stop(watcher_unit, say)
     carry_out([removal(path, text) for path, text in present], say)
     _forget(present, watcher_unit, say)
-    if not present:
     remove_help(say)
+    if not present:
         say(f"No unit was installed from {config_path}")
     if purge:
         _purge(config_path, jobs, say)
@@ -74,7 +75,11 @@ def _stop(watcher: str, say: Say) -> None:
         why = last_line(done.stderr) if done.returncode != 0 else None
     except LaunchError as error:
         why = str(error)
-    say(f"Stopped and disabled {watcher}" if why is None else f"{watcher} could not be stopped: {why}")
+    say(
+        f"Stopped and disabled {watcher}"
+        if why is None
+        else f"{watcher} could not be stopped ({why}): `systemctl --user stop {watcher}`"
+    )
     # Without a manager nobody else takes away the link that enables it.
     (unit_folder() / "default.target.wants" / watcher).unlink(missing_ok=True)
 
@@ -132,5 +137,5 @@ def _remove_tree(folder: Path, say: Say) -> None:
     try:
         shutil.rmtree(folder)
     except OSError as error:
-        raise InstallError(f"{error.filename}: {error.strerror}") from error
+        raise InstallError(refused(error.filename or folder, error)) from error
     say(f"Removed {folder}")

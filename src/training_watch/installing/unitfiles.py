@@ -13,6 +13,7 @@ from training_watch.config import Config, Job
 from training_watch.installing.manager import shown, unit_folder
 from training_watch.installing.plan import Action, InstallError, Plan, RemoveFile, Say, WriteFile
 from training_watch.launching.systemctl import user_unit_folder, version
+from training_watch.mends import refused
 from training_watch.program import NoProgram, absolute, program_of
 from training_watch.units import DROP_IN, Installation, Training, UnitError
 
@@ -177,7 +178,7 @@ def _free_backup(path: Path) -> Path:
     for name in names:
         if not os.path.lexists(name):
             return name
-    raise InstallError(f"{plain} and 999 more copies are there: remove some")
+    raise InstallError(f"{plain} and 999 more copies are there: remove some of them")
 
 
 def installed(config: Path) -> list[tuple[Path, str]]:
@@ -202,4 +203,4 @@ def text_of(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise InstallError(f"{path}: {error.strerror}") from error
+        raise InstallError(refused(path, error)) from error

@@ -78,7 +78,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-_NO_JOURNALCTL = "there is no journalctl on this machine"
+_NO_JOURNALCTL = 'there is no journalctl on this machine: install systemd\'s, or put `launcher = "process"` into the configuration'
 
 
 def of(invocation: str) -> tuple[str, ...]:
@@ -116,7 +116,9 @@ def read(*words: str) -> list[Entry]:
     except FileNotFoundError:
         raise LaunchError(_NO_JOURNALCTL) from None
     except subprocess.TimeoutExpired:
-        raise LaunchError("journalctl did not answer within 30 s") from None
+        raise LaunchError(
+            "journalctl did not answer within 30 s: see `journalctl --user --lines=1`"
+        ) from None
     # "No journal files were found" is exit code 1 and no error here: nothing was logged.
     return [entry(line) for line in answer.stdout.splitlines() if line.startswith("{")]
 
@@ -174,7 +176,7 @@ def _until_quiet(pipe: _Pipe, ended: Callable[[], bool]) -> Iterator[Entry]:
             return
         if found is None:
             raise LaunchError(
-                "journalctl ended before the run did: is there a journal that this user may read?"
+                "journalctl ended before the run did, which goes on: see `journalctl --user --lines=1`"
             )
         for each in found:
             yield each

@@ -28,6 +28,7 @@ from training_watch.launching import LaunchError, NotStarted, Started, UnitState
 from training_watch.launching.exits import ending
 from training_watch.launching.leash import EXEC, FORWARDED
 from training_watch.launching.variables import variables
+from training_watch.mends import refused
 
 # sysexits.h EX_TEMPFAIL: another supervisor runs this unit.
 BUSY = 75
@@ -36,6 +37,7 @@ ALIVE_EVERY = 300.0
 STOPS_WITHIN = 300.0
 # A probe of the lock holds it for microseconds, and must not turn a supervisor away. Arbitrary.
 _PROBED_WITHIN = 1.0
+_RUNS = "{} is running already: wait for its end"
 # Meant for the supervisor's parent, or for a service that the training isn't (sd_notify(3), systemd.exec(5)).
 _NOT_FOR_THE_TRAINING = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "JOURNAL_STREAM", "MAINPID")
 
@@ -126,7 +128,7 @@ class Process:
             if not held and not record.result:
                 held = _held(self._lock)
         except OSError as error:
-            raise LaunchError(f"{self._lock}: {error.strerror}") from error
+            raise LaunchError(refused(self._lock, error)) from error
         if not held:
             return UnitState(
                 active=False, invocation=record.invocation, result=record.result, status=record.status
@@ -140,7 +142,7 @@ class Process:
         """Spawn a supervisor and return once it has named its run, at most `within` seconds later."""
         before = self.state()
         if before.active:
-            return NotStarted(f"{self.unit} is running already")
+            return NotStarted(_RUNS.format(self.unit))
         old = read_record(self._lock).invocation
         deadline = clock.elapsed() + within
         with open(os.memfd_create("words"), "w+b") as words:
@@ -154,13 +156,19 @@ class Process:
                 if new not in {"", old}:
                     return Started(new)
                 if status == BUSY:
-                    return NotStarted(f"{self.unit} is running already")
+                    return NotStarted(_RUNS.format(self.unit))
                 if status is not None:
                     words.seek(0)
                     said = words.read().decode("utf-8", "replace").strip().splitlines()
-                    return NotStarted(said[-1] if said else f"the supervisor ended with status {status}")
+                    return NotStarted(
+                        said[-1]
+                        if said
+                        else f"its supervisor ended with status {status}: see `tail {self._log}`"
+                    )
                 if clock.elapsed() >= deadline:
-                    return NotStarted(f"the supervisor of {self.unit} has not begun within {within:g} s")
+                    return NotStarted(
+                        f"its supervisor has not begun within {within:g} s: see `tail {self._log}`"
+                    )
                 clock.pause(0.02)
 
     def lines(self, invocation: str, *, last: int) -> list[str]:
@@ -194,7 +202,7 @@ class Process:
                 setsigdef=(signal.SIGPIPE, *FORWARDED),
             )
         except OSError as error:
-            raise LaunchError(f"{program[0]}: {error.strerror}") from error
+            raise LaunchError(refused(program[0], error)) from error
         self._children.add(child)
         return child
 
@@ -239,10 +247,10 @@ def supervise(
             duties = _Duties(begin, mark, alive, alive_every, stops_within)
             return _Run(unit, list(command), duties, signals, fd, log or log_file(unit)).whole()
     except files.Busy:
-        print(f"{unit} is running already", file=sys.stderr)
+        print(_RUNS.format(unit), file=sys.stderr)
         return BUSY
     except OSError as error:
-        raise LaunchError(f"{error.filename or path}: {error.strerror}") from error
+        raise LaunchError(refused(error.filename or path, error)) from error
 
 
 class _Signals:

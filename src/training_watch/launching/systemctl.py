@@ -39,7 +39,7 @@ def systemctl(*words: str, timeout: float = PATIENCE) -> subprocess.CompletedPro
             f"see `systemctl status user@{os.getuid()}.service`"
         ) from None
     except OSError as error:
-        raise NoManager(f"systemctl can't be run: {error.strerror}") from error
+        raise NoManager(f"systemctl can't be run ({error.strerror}): {_MENDS}") from error
     require_manager(answer.stderr)
     return answer
 
@@ -59,7 +59,9 @@ def version() -> int:
     said = systemctl("--version").stdout
     told = re.match(r"systemd (\d+)", said)
     if told is None:
-        raise LaunchError(f"`systemctl --version` says no version: {said[:80]!r}")
+        raise LaunchError(
+            f"`systemctl --version` says no version, but {said[:80]!r}: see `type -a systemctl`"
+        )
     return int(told[1])
 
 
@@ -83,7 +85,9 @@ def unit_folder(shown: str) -> Path:
         r'UnitPath=(?:"((?:[^"\\]|\\.)*/systemd/user)\.control"|(/.*?/systemd/user)\.control)(?:\s|$)', shown
     )
     if told is None:
-        raise LaunchError(f"the user manager says no unit path: {shown[:80]!r}")
+        raise LaunchError(
+            f"the user manager says no unit path, but {shown[:80]!r}: see `systemctl --user show --property=UnitPath`"
+        )
     return Path(re.sub(r"\\(.)", r"\1", told[1]) if told[1] else told[2])
 
 
@@ -91,7 +95,11 @@ def require_manager(stderr: str) -> None:
     # 252: "Failed to connect to bus: …"; 257: "Failed to connect to user scope bus via …".
     # Without systemd as PID 1: "System has not been booted with systemd as init system (PID 1)."
     if re.search(r"Failed to connect to .*bus|not been booted with systemd|Transport endpoint", stderr):
-        raise NoManager(f"no user manager answers ({first_line(stderr)}): {_MENDS}")
+        raise no_manager(first_line(stderr))
+
+
+def no_manager(why: str) -> NoManager:
+    return NoManager(f"no user manager answers ({why}): {_MENDS}")
 
 
 def first_line(text: str) -> str:

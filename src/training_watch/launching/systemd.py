@@ -136,7 +136,9 @@ class Systemd:
                 # A run exists when its ExecCondition= lines have let it pass, not before.
                 if seen != before and shown["SubState"] != "condition":
                     if shown["Result"] == "exec-condition":
-                        return NotStarted(f"{self.unit}: skipped: one of its ExecCondition= lines said no")
+                        return NotStarted(
+                            self._refusal("skipped: one of its ExecCondition= lines said no", "")
+                        )
                     if shown["InvocationID"]:
                         return Started(seen)
                 if over:
@@ -197,7 +199,9 @@ class Systemd:
     def _shown(self) -> dict[str, str]:
         answer = systemctl("show", f"--property={','.join(PROPERTIES)}", "--", self.unit)
         if answer.returncode != 0:
-            raise LaunchError(f"`systemctl --user show {self.unit}`: {first_line(answer.stderr)}")
+            raise LaunchError(
+                f"{self.unit}: {first_line(answer.stderr)}: see `systemctl --user status {self.unit}`"
+            )
         return properties(answer.stdout)
 
     def _require_unit(self, shown: Mapping[str, str]) -> None:
@@ -215,7 +219,7 @@ class Systemd:
                 return f"{words} See `systemctl --user status {self.unit}`"
         # Ordered now, a start would join that run, or be one more training right behind it.
         if unit_state(shown).active:
-            return f"{self.unit} is running already"
+            return f"{self.unit} is running already: wait for its end"
         if shown["Job"]:
             return f"a job is queued for {self.unit} already: `systemctl --user list-jobs`"
         return None
@@ -254,7 +258,7 @@ class Systemd:
         if "start limit" in why:
             return f"{self.unit}: {why}: `systemctl --user reset-failed {self.unit}`"
         if why.startswith("skipped"):
-            return f"{self.unit}: {why}"
+            return f"{self.unit}: {why}: `systemctl --user status {self.unit}`"
         return first_line(words) if words.strip() else why
 
     def _ended(self, invocation: str) -> bool:
