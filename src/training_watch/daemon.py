@@ -27,6 +27,7 @@ from training_watch.files import lock
 from training_watch.journal import log
 from training_watch.keeper import Keeper
 from training_watch.launching import Launcher
+from training_watch.mends import refused
 from training_watch.notify import Notify
 from training_watch.published import DaemonReport, publish, retract
 from training_watch.records import records_of
@@ -106,14 +107,14 @@ class Daemon:
                 keeper.wake(rang=rang)
             self._publish()
         except sqlite3.OperationalError as error:
-            self._broken(f"{places.database()}: {error}", connection)
+            self._broken(refused(places.database(), error), connection)
         except sqlite3.DatabaseError as error:
             aside = set_aside(places.database())
             raise StopDaemon(
-                f"{places.database()} was damaged ({error}): set aside as {aside.name}"
+                f"{places.database()} was damaged ({error}): set aside as {aside.name}; the next start begins a new one"
             ) from error
         except OSError as error:
-            self._broken(str(error), connection)
+            self._broken(refused(None, error), connection)
 
     def _ping(self) -> None:
         now = clock.elapsed()
@@ -191,7 +192,7 @@ class Daemon:
         except ConfigError as error:
             for mistake in error.mistakes:
                 log.error("%s", mistake)
-            log.error("The configuration has mistakes: going on with the one from before")
+            log.error("%s has mistakes: going on with the one from before", self._config_path)
         else:
             log.info("Reloading %s", self._config_path)
             self._close()

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from training_watch.mends import refused
+
 VERSION = 3
 
 # `digest` is NULL where the file is gone; `trained` is NULL where no run has read it, and empty where
@@ -111,7 +113,7 @@ def open_database(path: Path, *, say: Callable[[str], None], wait: float = 5.0) 
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return _opened(path, wait)
     except (sqlite3.OperationalError, OSError) as error:
-        raise DatabaseError(f"{path}: {error}") from error
+        raise DatabaseError(refused(path, error)) from error
     except (sqlite3.DatabaseError, UnknownVersion, UnicodeDecodeError) as error:
         # UnicodeDecodeError: SQLite's own message quotes bytes of the file.
         aside = set_aside(path)
@@ -119,7 +121,7 @@ def open_database(path: Path, *, say: Callable[[str], None], wait: float = 5.0) 
     try:
         return _opened(path, wait)
     except sqlite3.Error as error:
-        raise DatabaseError(f"{path}: {error}") from error
+        raise DatabaseError(refused(path, error)) from error
 
 
 def temporary() -> sqlite3.Connection:

@@ -268,7 +268,7 @@ class Keeper:
                 if unit.result == "exec-condition"
                 else "it ended before it began"
             )
-            self._balk(why, now)
+            self._balk(f"{why}: see `{self._launcher.hints()[-1]}`", now)
         self._awaited = None
 
     def _sign_of_life(self, now: Moment) -> None:
@@ -329,7 +329,11 @@ class Keeper:
     def _compared(self, comparison: Comparison) -> None:
         now = self._now()
         for root in set(comparison.absent) - set(self._absent):
-            log.warning("%s: %s is absent: its files are kept as they were", self.job.name, printable(root))
+            log.warning(
+                "%s: %s is absent: its files are kept as they were until it is back",
+                self.job.name,
+                printable(root),
+            )
         self._absent = comparison.absent
         if comparison.files is not None:
             self._files, self._rescans, self._rescanned = comparison.files, self._rescans + 1, now
@@ -424,12 +428,9 @@ class Keeper:
                 log.info("%s: training %s after %s", self.job.name, run.outcome, took)
             case _:
                 log.error(
-                    "%s: training %s after %s (exit status %s)",
-                    self.job.name,
-                    run.outcome,
-                    took,
-                    run.status or "unknown",
-                )
+                    "%s: training %s after %s (exit status %s): see `%s`",
+                    self.job.name, run.outcome, took, run.status or "unknown", self._launcher.hints()[0],
+                )  # fmt: skip
                 with suppress(LaunchError):
                     for line in self._launcher.lines(run.invocation, last=5):
                         log.error("%s:   %s", self.job.name, line)

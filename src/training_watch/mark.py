@@ -76,7 +76,7 @@ def record_end(
         run = records.runs.find(invocation)
         if run is None:
             say(
-                f"No record of this run's beginning ({invocation or 'it has no name'}): what it read counts as untrained"
+                f"{job.service}: no record of this run's beginning ({invocation or 'it has no name'}): what it read counts as untrained"
             )
         elif run.outcome is None:
             records.compare_all(ended, running=True)
@@ -111,12 +111,12 @@ def amend(
             status = unit.status
         ended = Moment(marker.boot_id or "", marker.elapsed or 0.0, marker.ended)
         say(
-            "The last training wrote its marker, but its end was not recorded: what it read counts as untrained"
+            f"{job.service}: the last training wrote its marker, but its end was not recorded: what it read counts as untrained"
         )
     else:
         write_marker(job.marker, ended)
         say(
-            f"The last training was interrupted; its last sign of life was {ended.calendar:%Y-%m-%d %H:%M:%S}"
+            f"{job.service}: the last training was interrupted, its last sign of life was at {ended.calendar:%Y-%m-%d %H:%M:%S}: its changes are trained again"
         )
         say(f"Training marker updated: {job.marker}")
     records.compare_all(now, running=True)

@@ -25,6 +25,9 @@ from training_watch.wiring import launcher_of
 
 # How long `trigger` watches a start before it says that it went well.
 FIRST_PHASE = 5.0
+_DEFERRED = (
+    "{}: the training said: not now (exit 75); that is no run, the marker stays as it is: try again later"
+)
 
 
 @contextmanager
@@ -99,20 +102,26 @@ def _tell_started(job: Job, launcher: Launcher, invocation: str, *, wait: bool, 
     if not no_watch and _ended_at_once(job, launcher, invocation):
         unit = launcher.state()
         if unit.result == "exit-code" and unit.status == str(NOT_NOW):
-            fail("the training said: not now (exit 75); that is no run, the marker stays as it is", NOT_NOW)
+            fail(_DEFERRED.format(job.service), NOT_NOW)
         if unit.result not in ("success", ""):
             for line in launcher.lines(invocation, last=10):
                 warn(f"  {line}")
             fail(
-                f"{job.service} started and failed at once ({unit.result}, exit status {unit.status})", FAILED
+                f"{job.service} started and failed at once ({unit.result}, exit status {unit.status}): "
+                f"see `{launcher.hints()[0]}`",
+                FAILED,
             )
     say("Training started successfully!\n")
     if not wait:
         for hint in launcher.hints():
             say(f"  {hint}")
         return
-    for line in launcher.follow(invocation):
-        say(line)
+    try:
+        for line in launcher.follow(invocation):
+            say(line)
+    except KeyboardInterrupt:
+        warn(f"{job.service} goes on: `training-watch status` tells how")
+        raise
     _tell_result(job, launcher, invocation)
 
 
@@ -145,9 +154,10 @@ def _tell_result(job: Job, launcher: Launcher, invocation: str) -> None:
         say("\nTraining succeeded.")
         return
     if outcome is Outcome.DEFERRED:
-        fail("the training said: not now (exit 75); that is no run, the marker stays as it is", NOT_NOW)
+        fail(_DEFERRED.format(job.service), NOT_NOW)
     how = outcome or unit.result or "ended, and nobody recorded how"
-    fail(f"training {how} (exit status {(run.status if run else unit.status) or 'unknown'})", FAILED)
+    status = (run.status if run else unit.status) or "unknown"
+    fail(f"{job.service}: training {how} (exit status {status}): see `{launcher.hints()[0]}`", FAILED)
 
 
 def _utc(moment: Moment) -> str:
