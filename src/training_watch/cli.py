@@ -14,13 +14,14 @@ import click
 
 from training_watch import __version__, places
 from training_watch.commands import Verbatim
+from training_watch.config import nearest
 from training_watch.journal import printable
 from training_watch.terminal import errors_told
 
 # In the order in which a person meets them: heading, then each command with the module that has it.
 SECTIONS: dict[str, dict[str, str]] = {
     "What it does, and why": {
-        "status": "looking",
+        "status": "looking", "why": "looking",
     },
     "Train": {"trigger": "cooldown", "check": "cooldown"},
     "Set up": {"install": "setup", "uninstall": "setup"},
@@ -28,6 +29,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "What the units execute": {"run": "unit", "begin": "unit", "mark": "unit"},
 }  # fmt: skip
 HIDDEN = {"supervise": "unit"}
+KNOWN = [name for section in SECTIONS.values() for name in section]
 MODULES = {name: module for section in (*SECTIONS.values(), HIDDEN) for name, module in section.items()}
 
 
@@ -52,6 +54,14 @@ class Commands(click.Group):
             rows = [(name, command.get_short_help_str(60)) for name, command in commands if command]
             with formatter.section(heading):
                 formatter.write_dl(rows)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, which looks for the nearest name among commands that are loaded, if at all."""
+        if args[0] not in MODULES and not args[0].startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {args[0]!r}{nearest(args[0], KNOWN)}")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, context: click.Context) -> Any:
         with _usage_told():

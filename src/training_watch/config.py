@@ -92,7 +92,7 @@ class Config:
         for job in self.jobs:
             if job.name == name:
                 return job
-        raise ConfigError([f"{self.path} has no job {name!r}{_nearest(name, names)}"])
+        raise ConfigError([f"{self.path} has no job {name!r}{nearest(name, names)}"])
 
     def job_of(self, unit: str) -> Job:
         """The job that `unit` belongs to. Raises ConfigError."""
@@ -100,7 +100,7 @@ class Config:
             if job.service == unit:
                 return job
         units = [job.service for job in self.jobs]
-        raise ConfigError([f"{self.path} has no job whose service is {unit!r}{_nearest(unit, units)}"])
+        raise ConfigError([f"{self.path} has no job whose service is {unit!r}{nearest(unit, units)}"])
 
 
 def read_config(path: Path) -> Config:
@@ -237,8 +237,8 @@ class _Reader:
 
     def _unknown(self, key: tuple[str, ...], known: Sequence[str]) -> None:
         # Looking for the nearest name takes its time, and nobody reads the thousandth.
-        nearest = _nearest(key[-1], known) if len(self.mistakes) < MOST_MISTAKES else ""
-        self._mistake(key, f"unknown key {_shown(key[-1])}{nearest}")
+        hint = nearest(key[-1], known) if len(self.mistakes) < MOST_MISTAKES else ""
+        self._mistake(key, f"unknown key {_shown(key[-1])}{hint}")
 
     def _mistake(self, key: tuple[str, ...], message: str) -> None:
         """Note it with the first line where the key, or else its table, stands."""
@@ -287,7 +287,8 @@ def _named(path: Path) -> str:
     return text if text.isprintable() and len(text) <= 4 * _SHOWN else _shown(text)
 
 
-def _nearest(name: str, names: Sequence[str]) -> str:
+def nearest(name: str, names: Sequence[str]) -> str:
+    """For the end of a message: which of the names was meant, or else which there are."""
     import difflib  # noqa: PLC0415 - only a mistake needs it
 
     near = difflib.get_close_matches(name[:_SHOWN], names, n=1, cutoff=0.5)
@@ -342,8 +343,8 @@ def _launcher(given: Any) -> LauncherName:
 def _one_of(given: Any, choices: dict[str, T]) -> T:
     if isinstance(given, str) and given in choices:
         return choices[given]
-    nearest = _nearest(given, list(choices)) if isinstance(given, str) else ""
-    raise ValueError(f"must be one of {', '.join(choices)}, not {_shown(given)}{nearest}")
+    hint = nearest(given, list(choices)) if isinstance(given, str) else ""
+    raise ValueError(f"must be one of {', '.join(choices)}, not {_shown(given)}{hint}")
 
 
 def _texts(given: Any) -> tuple[str, ...]:

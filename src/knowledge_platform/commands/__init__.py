@@ -14,6 +14,7 @@ import click
 from knowledge_platform.errors import CrystalError, one_line
 from knowledge_platform.settings import store_folder
 from knowledge_platform.store.releases import Release, Store
+from knowledge_platform.text import printable
 from knowledge_platform.words.search import opened
 
 
@@ -30,6 +31,19 @@ class Verbatim(click.Command):
 class VerbatimGroup(click.Group):
     command_class = Verbatim
     format_epilog = Verbatim.format_epilog
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, which looks for the nearest name among commands that are loaded, if at all."""
+        names = self.list_commands(ctx)
+        if args[0] not in names and not args[0].startswith("-") and not ctx.resilient_parsing:
+            import difflib  # noqa: PLC0415 - only a mistake needs it
+
+            near = difflib.get_close_matches(args[0], names, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(names)}"
+            ctx.fail(f"No such command {printable(args[0])!r}; {hint}")
+        return super().resolve_command(ctx, args)
 
 
 def store_here() -> Store:
