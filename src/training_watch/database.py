@@ -55,6 +55,14 @@ CREATE INDEX files_by_folder ON files(job, folder);
 CREATE INDEX files_pending ON files(job) WHERE digest IS NOT trained;
 CREATE INDEX files_racy ON files(job) WHERE racy;
 """
+# SQLite can add a column, but not so that the table reads as FILES has it.
+FILES_ASIDE = """
+ALTER TABLE files RENAME TO files_before;
+"""
+FILES_TAKEN_OVER = """
+INSERT INTO files SELECT *, NULL, NULL FROM files_before;
+DROP TABLE files_before;
+"""
 SCHEMA = (
     """
 CREATE TABLE runs (
@@ -86,16 +94,7 @@ CREATE TABLE noticed (
 # What takes a state.db of an older version to the next one.
 UPGRADES = {
     1: FOLDERS,
-    2: REPORTS
-    + """
-ALTER TABLE files RENAME TO files_before;
-"""
-    + FILES
-    + """
-INSERT INTO files SELECT *, NULL, NULL FROM files_before;
-DROP TABLE files_before;
-"""
-    + FILES_INDEXES,
+    2: "".join((REPORTS, FILES_ASIDE, FILES, FILES_TAKEN_OVER, FILES_INDEXES)),
 }
 
 

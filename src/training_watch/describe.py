@@ -11,6 +11,7 @@ from training_watch.events import Moment, Order, Pending, Reason, Wait
 from training_watch.journal import printable
 from training_watch.timespan import spoken
 
+START_IT = "systemctl --user start training-watch.service"
 # In days. What lies further off is told with its year. Arbitrary.
 HALF_A_YEAR = 182
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from training_watch import places
 from training_watch.config import Config
 from training_watch.cooldown import since
-from training_watch.describe import counted, day_time, folders, unreadable
+from training_watch.describe import START_IT, counted, day_time, folders, unreadable
 from training_watch.events import Outcome, Reason, Run
 from training_watch.journal import printable
 from training_watch.progress import Progress
@@ -20,7 +20,6 @@ from training_watch.timespan import spoken
 
 # How many folders of a gap are named on the screen. Arbitrary.
 NAMED = 3
-START_IT = "systemctl --user start training-watch.service"
 
 _NEEDS_A_PERSON = frozenset({Reason.RETRIES, Reason.REFUSED, Reason.OWN, Reason.OBSTACLE})
 
@@ -75,8 +74,9 @@ def _daemon(screen: Screen, report: DaemonReport | None, now: datetime) -> list[
         return screen.row(dim("daemon"), good("running"), told, indent=0)
     memory = report.memory()
     held = f", {memory / 1e6:.0f} MB" if memory is not None else ""
-    lasts = spoken((now - report.since).total_seconds() // 60 * 60) if now > report.since else "0s"
-    since_when = f" since {day_time(report.since, now)} ({lasts}{held}, pid {report.pid})"
+    lasts = max(0.0, (now - report.since).total_seconds())
+    told = spoken(lasts // 60 * 60 if lasts >= 60 else lasts)
+    since_when = f" since {day_time(report.since, now)} ({told}{held}, pid {report.pid})"
     lines = screen.row(dim("daemon"), good("running"), since_when, indent=0)
     seen = [job.watching for job in report.jobs.values()]
     overflows = sum(each.overflows for each in seen)
@@ -90,7 +90,8 @@ def _daemon(screen: Screen, report: DaemonReport | None, now: datetime) -> list[
 
 
 def _job(screen: Screen, status: JobStatus, *, running: bool, now: datetime) -> list[str]:
-    lines = screen.row(dim("now"), _now(status))
+    stale = [dim(", when somebody last looked")] if not running and status.looked else []
+    lines = screen.row(dim("now"), _now(status), *stale)
     if status.training:
         lines += screen.row(dim("training"), strong(_progress(status.training)))
     if status.next_at:

@@ -95,6 +95,11 @@ class Runs:
         rows = self._rows("WHERE runs.unit = ? AND runs.invocation = ?", self._unit, invocation)
         return rows[0] if rows else None
 
+    def numbered(self, number: int) -> Run | None:
+        """The run of that id; None where the history has forgotten it."""
+        rows = self._rows("WHERE runs.unit = ? AND runs.id = ?", self._unit, number)
+        return rows[0] if rows else None
+
     def recent(self, most: int = RECENT) -> tuple[Run, ...]:
         """The last runs, oldest first, for the rule: of those that said "not now" only a newest one."""
         rows = self._rows(

@@ -34,6 +34,7 @@ class JobStatus:
     """One job at one moment. `report` is what the daemon published of it, None where none runs, or not yet.
 
     `until` is when what it waits for is over, `next_at` the earliest start; each None where no time is waited for.
+    `looked` is false while nothing has ever looked into the tree, so that nothing is known of it.
     `training` is what the run that is active says of itself. `trouble`: why the unit could not be asked.
     """
 
@@ -47,6 +48,7 @@ class JobStatus:
     next_at: datetime | None
     training: Progress | None
     report: JobReport | None
+    looked: bool = True
     trouble: str | None = None
 
     @property
@@ -78,7 +80,10 @@ def status_of(
         state = replace(state, balks=mine.balks, balked_at=mine.balked_at, balked_why=mine.balked_why)
     current = order(state, now, job.settings)
     line = sentence(current, state, job.settings, now, touched=mine.touched if mine is not None else 0)
-    if not isinstance(current, Wait):
+    looked = report is not None or next(records.snapshot.folders(), None) is not None
+    if not looked and running is None:
+        line = "nothing known yet: no daemon and no training has looked into it"
+    elif not isinstance(current, Wait):
         line = "about to train" if report is not None else "would train now, if the daemon ran"
     told = read_progress(places.status_file(job.service)) if running is not None else None
     return JobStatus(
@@ -92,6 +97,7 @@ def status_of(
         next_at=_at(next_start(current, state, job.settings, now) if state.pending else None, now),
         training=told.by(now.calendar) if told and running and told.is_of(running.invocation, run) else None,
         report=mine,
+        looked=looked,
         trouble=trouble,
     )
 

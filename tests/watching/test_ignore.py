@@ -171,8 +171,8 @@ def test_it_names_the_rule_and_where_it_stands(tmp_path: Path) -> None:
     assert why("a.md") is None
     assert why("a.swp") == "*.swp (built in)"
     assert why("a.bin") == "*.bin (the job's own)"
-    assert why("a.log") == f"*.log ({tmp_path}/.gitignore)"
-    assert why("build/deep/a") == f"build/ ({tmp_path}/.gitignore)"
+    assert why("a.log") == f"*.log ({tmp_path}/.gitignore:1)"
+    assert why("build/deep/a") == f"build/ ({tmp_path}/.gitignore:2)"
 
 
 def test_rules_are_read_again_when_they_are_forgotten(tmp_path: Path) -> None:

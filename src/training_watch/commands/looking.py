@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import click
 
 from training_watch import clock
 from training_watch.commands import Verbatim, job_argument, json_option
-from training_watch.config import read_config
+from training_watch.config import Config, Job, read_config
+from training_watch.events import Moment
+from training_watch.overview import overview
+from training_watch.published import DaemonReport, daemon_report
+from training_watch.records import Records, opened_records
 from training_watch.screen import Screen
+from training_watch.status import JobStatus, news, status_of
+from training_watch.status import as_json as _as_json
 from training_watch.terminal import show, warn
+from training_watch.wiring import launcher_of
 
 
 @click.command(
@@ -33,25 +42,18 @@ def status(config_path: Path, job: str | None, as_json: bool, following: bool) -
     It shows what the running daemon publishes and what is on disk: pending files, the training that runs and how far
     it is, the last one, the earliest next. Where no daemon runs it says so, and shows nothing of what one said before.
     """
-    from training_watch import status as statuses
-    from training_watch.overview import overview
-    from training_watch.records import opened_records
-    from training_watch.wiring import launcher_of
 
-    def look(screen: Screen, *, indent: int | None = None) -> tuple[object, list[str]]:
-        config = read_config(config_path)
-        report, now, found = statuses.daemon_report(), clock.now(), []
-        for one in [config.job(job)] if job else config.jobs:
-            with opened_records(one, warn) as records:
-                found.append(statuses.status_of(one, records, launcher_of(config_path, one), report, now))
+    def look(screen: Screen) -> tuple[object, list[str]]:
+        config, report, now = read_config(config_path), daemon_report(), clock.now()
+        jobs = [config.job(job)] if job else list(config.jobs)
+        found = [_status(config, each, report, now) for each in jobs]
+        told = _as_json(config, found, report)
         if as_json:
-            told = statuses.as_json(config, found, report)
-            return statuses.news(told), [json.dumps(told, indent=indent)]
-        lines = overview(screen, config, found, report, now.calendar)
-        return statuses.news(statuses.as_json(config, found, report)), lines
+            return news(told), [json.dumps(told, indent=None if following else 1)]
+        return news(told), overview(screen, config, found, report, now.calendar)
 
     if not following:
-        show(look(Screen.of(), indent=1)[1])
+        show(look(Screen.of())[1])
         return
     from training_watch.follow import follow
 
@@ -59,3 +61,75 @@ def status(config_path: Path, job: str | None, as_json: bool, following: bool) -
         follow(look, redraw=not as_json)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+@click.command(
+    cls=Verbatim,
+    epilog="""
+Examples:
+  training-watch why
+  training-watch why docs/guide.md
+  training-watch why --json
+""",
+)
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@json_option("The same for programs.")
+@click.pass_obj
+def why(config_path: Path, path: Path | None, as_json: bool) -> None:
+    """Why it trains or waits, or what became of PATH.
+
+    Without PATH: the questions that decide, in their order, and the answer to each. With PATH, of a file or a folder,
+    there or removed: whether it is watched or ignored, by which rule of which file, when its content was seen, which
+    run read it, or that it is pending.
+    """
+    config, report, now = read_config(config_path), daemon_report(), clock.now()
+    if path is None:
+        _why_jobs(config, report, now, as_json=as_json)
+    else:
+        _why_path(config, os.fsencode(path.expanduser()), report, now, as_json=as_json)
+
+
+def _why_jobs(config: Config, report: DaemonReport | None, now: Moment, *, as_json: bool) -> None:
+    from training_watch.why import page
+    from training_watch.why.decision import decision_of
+
+    screen = Screen.of()
+    told: dict[str, Any] = {}
+    lines: list[str] = []
+    for job in config.jobs:
+        found = _status(config, job, report, now)
+        trigger = "training-watch trigger" + (f" {job.name}" if len(config.jobs) > 1 else "")
+        decision = decision_of(found, now, trigger=trigger)
+        told[job.name] = page.decision_json(found, decision)
+        lines += [*([""] if lines else []), *page.decision_lines(screen, found, decision, now.calendar)]
+    show([json.dumps({"schema": page.SCHEMA, "jobs": told}, indent=1)] if as_json else lines)
+
+
+def _why_path(
+    config: Config, path: bytes, report: DaemonReport | None, now: Moment, *, as_json: bool
+) -> None:
+    from training_watch.why import page
+    from training_watch.why.path import Fate, Found, fate_of, named
+
+    name, job = named(path, config.jobs)
+    found, waiting = Found(name, Fate.OUTSIDE), None
+    if job is not None:
+        with opened_records(job, warn) as records:
+            found = fate_of(name, job, records)
+            waiting = _status_in(config, job, records, report, now)
+    if as_json:
+        show([json.dumps({"schema": page.SCHEMA, **page.path_json(found, waiting)}, indent=1)])
+        return
+    roots = [root for each in config.jobs for root in each.paths]
+    show(page.path_lines(Screen.of(), found, waiting, roots, now.calendar))
+
+
+def _status(config: Config, job: Job, report: DaemonReport | None, now: Moment) -> JobStatus:
+    with opened_records(job, warn) as records:
+        return _status_in(config, job, records, report, now)
+
+
+def _status_in(
+    config: Config, job: Job, records: Records, report: DaemonReport | None, now: Moment
+) -> JobStatus:
+    return status_of(job, records, launcher_of(config.path, job), report, now)

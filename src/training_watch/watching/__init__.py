@@ -14,8 +14,8 @@ from training_watch.watching.condition import Condition, Gap
 from training_watch.watching.content import Content, Pace, content, stamp_of
 from training_watch.watching.git import busy
 from training_watch.watching.ignore import Ignore, escaped
-from training_watch.watching.paths import join
-from training_watch.watching.snapshot import Snapshot
+from training_watch.watching.paths import ancestors, holds, join
+from training_watch.watching.snapshot import Known, Snapshot
 from training_watch.watching.touched import Touched
 from training_watch.watching.watcher import Watcher
 
@@ -25,14 +25,17 @@ __all__ = [
     "Content",
     "Gap",
     "Ignore",
+    "Known",
     "Pace",
     "Reader",
     "Snapshot",
     "Touched",
     "Watcher",
+    "ancestors",
     "busy",
     "content",
     "escaped",
+    "holds",
     "join",
     "stamp_of",
 ]

@@ -87,7 +87,7 @@ CLASSES = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One pattern, and where it stands."""
+    """One pattern, and where it stands: a file with its line, or whose it is."""
 
     text: str
     source: str
@@ -197,7 +197,7 @@ class Ignore:
         return lambda path, name: verdict(path, name, is_folder=False) is not None
 
     def why(self, path: bytes, *, is_folder: bool) -> str | None:
-        """The rule that ignores `path`, and where it stands: `*.swp (built in)`."""
+        """The rule that ignores `path`, and where it stands: `*.swp (built in)`, `build/ (/repo/.gitignore:3)`."""
         rule = self._rule(path, is_folder=is_folder)
         return f"{rule.text} ({rule.source})" if rule else None
 
@@ -318,13 +318,13 @@ def _rules_in(path: bytes, base: Base) -> tuple[Rules, ...]:
         return ()
     finally:
         os.close(fd)
-    rules = Rules(base, _rules(text, shown(path)))
+    rules = Rules(base, _rules(text, shown(path), numbered=True))
     return (rules,) if rules else ()
 
 
-def _rules(text: bytes, source: str) -> Iterable[Rule]:
-    for line in text.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
-        rule = _rule(line.removesuffix(b"\r"), source)
+def _rules(text: bytes, source: str, *, numbered: bool = False) -> Iterable[Rule]:
+    for number, line in enumerate(text.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        rule = _rule(line.removesuffix(b"\r"), f"{source}:{number}" if numbered else source)
         if rule is not None:
             yield rule
 

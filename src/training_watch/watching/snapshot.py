@@ -21,7 +21,7 @@ from hashlib import blake2b
 from training_watch.database import transaction
 from training_watch.events import Moment, Pending
 from training_watch.watching.compare import Comparison, Reader, Walk
-from training_watch.watching.content import content
+from training_watch.watching.content import UNREADABLE, Stamp, content
 from training_watch.watching.ignore import Ignore
 from training_watch.watching.listing import is_closed
 from training_watch.watching.paths import below, join, split
@@ -63,8 +63,14 @@ TAKE_GONE = (
 CLEAN = "DELETE FROM files WHERE job = ? AND digest IS NULL AND trained IS NULL"
 # An empty `trained` is what nobody knows. The first run that read a file never read what came after it.
 KNOWN = """
-SELECT digest NOTNULL, digest IS NOT trained, trained IS x'', trained IS NULL, seen_at, run FROM files
-WHERE job = ? AND path = ?
+SELECT size, mtime_ns, ctime_ns, inode, digest, digest IS NOT trained, trained IS x'', trained IS NULL, seen_at, run
+FROM files WHERE job = ? AND path = ?
+"""
+# How many files are known below a folder, and how many of them are pending.
+KNOWN_BELOW = "SELECT count(*) FROM files WHERE job = ? AND path > ? AND path < ? AND digest NOTNULL"
+PENDING_BELOW = """
+SELECT count(*) FROM files INDEXED BY files_pending
+WHERE job = ? AND digest IS NOT trained AND path > ? AND path < ?
 """
 
 
@@ -72,13 +78,15 @@ WHERE job = ? AND path = ?
 class Known:
     """What the snapshot says of one file.
 
-    `there`: the last comparison found it. `pending`: it differs from what was last trained. `unknown`: a run may have
+    `stamp` is the last comparison's, and `there`: it found the file. `readable`: its content, too. `pending`: it differs from what was last trained. `unknown`: a run may have
     read it, and nobody knows in which state. `untrained`: no successful run has read it. `seen_at`: when what is there,
     or that nothing is, was first noticed, in seconds since the epoch. `run`: the id of the run that first read what is
     now trained. Both are None for what was noticed before they were kept.
     """
 
+    stamp: Stamp
     there: bool
+    readable: bool
     pending: bool
     unknown: bool
     untrained: bool
@@ -154,7 +162,29 @@ class Snapshot:
     def known(self, path: bytes) -> Known | None:
         """What is known of one file; None where no comparison has met it, or nothing of it is left to remember."""
         found = self._connection.execute(KNOWN, (self._job, path)).fetchone()
-        return Known(*map(bool, found[:4]), *found[4:]) if found else None
+        if found is None:
+            return None
+        digest, pending, unknown, untrained, seen_at, run = found[4:]
+        return Known(
+            stamp=found[:4],
+            there=digest is not None,
+            readable=digest is None or not digest.startswith(UNREADABLE),
+            pending=bool(pending),
+            unknown=bool(unknown),
+            untrained=bool(untrained),
+            seen_at=seen_at,
+            run=run,
+        )
+
+    def known_below(self, folder: bytes) -> tuple[int, int]:
+        """(files known below the folder, of these pending)."""
+        values = (self._job, *below(folder))
+        known = self._connection.execute(KNOWN_BELOW, values).fetchone()[0]
+        return known, self._connection.execute(PENDING_BELOW, values).fetchone()[0]
+
+    def absent(self) -> tuple[bytes, ...]:
+        """The roots, and mounts inside them, that are absent at this instant."""
+        return tuple(sorted(self._roots.absent()))
 
     def changed(self) -> list[bytes]:
         """All paths that are pending, those of absent roots too: for a tree that is watched, not trained on."""

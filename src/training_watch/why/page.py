@@ -1,0 +1,169 @@
+"""`why` for people and for programs: values in, lines and JSON out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from training_watch.describe import counted, day_time
+from training_watch.journal import printable
+from training_watch.overview import run_words, short
+from training_watch.published import JobReport
+from training_watch.screen import Screen, Words, bad, dim, good, strong, warned
+from training_watch.status import JobStatus, run_json
+from training_watch.timespan import spoken
+from training_watch.why.decision import Decision
+from training_watch.why.path import Fate, Found
+
+SCHEMA = 1
+
+
+def decision_lines(screen: Screen, status: JobStatus, decision: Decision, now: datetime) -> list[str]:
+    """A job's heading, the steps as a list, what the last run was, and the ways round."""
+    lines = screen.row(strong(status.job.name), strong(status.line), indent=0)
+    for step in decision.steps:
+        sign: Words = dim("·") if step.passed is None else good("✓") if step.passed else bad("✗")
+        told = dim(step.told) if step.passed is None else step.told
+        lines += screen.line(sign, " ", told, indent=2, hang=2)
+    if status.last:
+        lines += screen.row(dim("last run"), *run_words(status.last, now))
+    for at, way in enumerate(decision.ways):
+        lines += screen.row(dim("to do") if at == 0 else "", f"{way.what}: ", strong(way.command))
+    return lines
+
+
+def decision_json(status: JobStatus, decision: Decision) -> dict[str, Any]:
+    return {
+        "waiting_for": str(status.reason or "nothing"),
+        "line": status.line,
+        "steps": [
+            {"question": step.name, "passed": step.passed, "told": step.told} for step in decision.steps
+        ],
+        "ways": [{"command": way.command, "what": way.what} for way in decision.ways],
+        "last_run": run_json(status.last) if status.last else None,
+    }
+
+
+def path_lines(
+    screen: Screen, found: Found, status: JobStatus | None, roots: list[Path], now: datetime
+) -> list[str]:
+    """What became of a path, and, where it is owed, what its job waits for."""
+    lines = screen.line(strong(_name(found.path)))
+    lines += screen.row(*_verdict(found, roots))
+    if found.by is not None and found.by != found.path and found.fate is not Fate.ABSENT:
+        lines += screen.row(dim("because"), f"of {_name(found.by)}, which holds it")
+    if found.rule is not None:
+        lines += screen.row(dim("rule"), found.rule)
+    if found.fate in (Fate.PENDING, Fate.TRAINED, Fate.UNSEEN):
+        lines += _past(screen, found, now)
+    if status is not None and found.fate in (Fate.PENDING, Fate.UNSEEN, Fate.FOLDER):
+        lines += screen.row(dim("job"), f"{found.job}: {status.line}")
+    if status is not None and found.fate not in (Fate.IGNORED, Fate.NO_CONTENT, Fate.BEHIND_LINK):
+        lines += screen.row(dim("watched"), *_watched(found.path, status.report))
+    return lines
+
+
+def path_json(found: Found, status: JobStatus | None) -> dict[str, Any]:
+    known = found.known
+    return {
+        "path": printable(found.path),
+        "fate": str(found.fate),
+        "job": found.job,
+        "by": printable(found.by) if found.by is not None else None,
+        "rule": found.rule,
+        "seen_at": found.seen_at.astimezone().isoformat(timespec="seconds") if found.seen_at else None,
+        "removed": not known.there if known is not None else None,
+        "run": run_json(found.run) if found.run else None,
+        "files": found.files,
+        "pending": found.pending,
+        "line": status.line if status is not None else None,
+    }
+
+
+def _verdict(found: Found, roots: list[Path]) -> list[Words]:
+    match found.fate:
+        case Fate.OUTSIDE:
+            held = ", ".join(map(short, roots))
+            return [bad("outside"), f"no job watches it: add its folder to `paths`; watched are {held}"]
+        case Fate.ABSENT:
+            return [warned("absent"), f"{_name(found.by or b'')} is not there: nothing is pending from it"]
+        case Fate.FOLDER:
+            counts = f"{counted(found.files or 0, 'known file')}, {found.pending or 'none'} pending"
+            return [good("watched"), f"a folder with {counts}"]
+        case Fate.UNSEEN:
+            what = "it is new" if found.known is None else "it is another than at the last comparison"
+            return [warned("unseen"), f"{what}: it is compared when the edit has settled"]
+        case Fate.PENDING:
+            return [warned("pending"), _owed(found)]
+        case fate:
+            return list(_VERDICTS[fate])
+
+
+_VERDICTS: dict[Fate, tuple[Words, Words]] = {
+    Fate.IGNORED: (warned("ignored"), "a rule leaves it out: changes in it start nothing"),
+    Fate.BEHIND_LINK: (
+        warned("not seen"),
+        "links to folders are not followed: add the folder that it leads to to `paths`",
+    ),
+    Fate.FORBIDDEN: (
+        bad("unread"),
+        "your user may not read it, so changes in it are not seen: chmod u+r, or ignore it",
+    ),
+    Fate.NO_CONTENT: (
+        warned("not seen"),
+        "it has no content to train on: it is neither a file nor a link to one",
+    ),
+    Fate.MISSING: (
+        warned("missing"),
+        "nothing is there, and no comparison has met anything: is it spelled so?",
+    ),
+    Fate.TRAINED: (good("trained"), "its content is what the last successful training read"),
+}
+
+
+def _owed(found: Found) -> str:
+    known = found.known
+    if known is not None and not known.there:
+        return "it was removed, and no training has run without it yet"
+    if known is not None and known.unknown:
+        return "a training may have read it while it changed: what it read, nobody knows"
+    if known is not None and known.untrained:
+        return "no training has read it yet"
+    return "its content differs from what the last successful training read"
+
+
+def _past(screen: Screen, found: Found, now: datetime) -> list[str]:
+    lines, known = [], found.known
+    if found.seen_at is not None and known is not None:
+        told = "with this content for the first time" if known.there else "removed"
+        lines += screen.row(dim("seen"), f"{day_time(found.seen_at, now)}, {told}")
+    if found.run is not None:
+        which = "by run" if found.fate is Fate.TRAINED else "an earlier content, by run"
+        words = run_words(found.run, now)
+        lines += screen.row(dim("read"), f"{which} {found.run.invocation[:8]}: ", *words)
+    elif known is not None and not known.untrained and not known.unknown:
+        lines += screen.row(dim("read"), "by a run that the history no longer has")
+    return lines
+
+
+def _watched(path: bytes, report: JobReport | None) -> list[Words]:
+    if report is None:
+        return [warned("not now"), ": the daemon is not running, or has not said how"]
+    watching = report.watching
+    name = printable(path)
+    for gap in watching.gaps:
+        if any(name == folder or name.startswith(folder.rstrip("/") + "/") for folder in gap.folders):
+            how = f"looked into every {spoken(watching.poll_seconds)}" if gap.polled else "not seen"
+            return [warned(how), f": {gap.cause}"]
+    match watching.mode:
+        case "inotify":
+            return ["by inotify: a change is seen at once"]
+        case "polling":
+            return [f"by polling: it is looked at every {spoken(watching.poll_seconds)}"]
+        case _:
+            return [warned("not now"), ": the folder is not there"]
+
+
+def _name(path: bytes) -> str:
+    return short(Path(printable(path)))
