@@ -12,7 +12,7 @@ from training_watch.launching import LaunchError, NoManager
 
 # systemctl answers in 30 ms; a manager that doesn't answer in this time is in trouble. Arbitrary.
 PATIENCE = 10.0
-_MENDS = (
+MENDS = (
     "log in as this user (not by su or sudo), or set XDG_RUNTIME_DIR=/run/user/$(id -u) and "
     "run `loginctl enable-linger`; in a container without systemd put `launcher = \"process\"` into the configuration"
 )  # fmt: skip
@@ -32,14 +32,14 @@ def systemctl(*words: str, timeout: float = PATIENCE) -> subprocess.CompletedPro
             check=False,
         )
     except FileNotFoundError:
-        raise NoManager(f"there is no systemctl on this machine: {_MENDS}") from None
+        raise NoManager(f"there is no systemctl on this machine: {MENDS}") from None
     except subprocess.TimeoutExpired:
         raise NoManager(
             f"`systemctl --user {' '.join(words)}` did not answer within {timeout:g} s: "
             f"see `systemctl status user@{os.getuid()}.service`"
         ) from None
     except OSError as error:
-        raise NoManager(f"systemctl can't be run ({error.strerror}): {_MENDS}") from error
+        raise NoManager(f"systemctl can't be run ({error.strerror}): {MENDS}") from error
     require_manager(answer.stderr)
     return answer
 
@@ -99,7 +99,7 @@ def require_manager(stderr: str) -> None:
 
 
 def no_manager(why: str) -> NoManager:
-    return NoManager(f"no user manager answers ({why}): {_MENDS}")
+    return NoManager(f"no user manager answers ({why}): {MENDS}")
 
 
 def first_line(text: str) -> str:

@@ -72,10 +72,10 @@ class Condition:
 def refused_instance(error: OSError, roots: Iterable[bytes]) -> Gap:
     """Where no inotify instance is to be had at all."""
     if error.errno == errno.EMFILE:  # inotify_init(2)
-        limit = _limit("max_user_instances", "max_inotify_instances")
+        allowed = limit("max_user_instances", "max_inotify_instances")
         return Gap(
-            f"inotify's limit of {limit} instances, or that of open files, is reached",
-            f"sudo sysctl fs.inotify.max_user_instances={max(ENOUGH_INSTANCES, 2 * limit)}",
+            f"inotify's limit of {allowed} instances, or that of open files, is reached",
+            f"sudo sysctl fs.inotify.max_user_instances={max(ENOUGH_INSTANCES, 2 * allowed)}",
             tuple(roots),
         )
     return Gap(f"inotify failed ({error.strerror})", "", tuple(roots))
@@ -90,9 +90,9 @@ def gaps_of(folders: dict[bytes, Cause], remote: dict[bytes, str]) -> tuple[Gap,
             continue
         match cause:
             case Cause.LIMIT:  # ENOSPC of inotify_add_watch(2): the limit on watches, not the disk
-                limit = _limit("max_user_watches", "max_inotify_watches")
-                mend = f"sudo sysctl fs.inotify.max_user_watches={max(ENOUGH_WATCHES, 2 * limit)}"
-                found.append(Gap(f"inotify's limit of {limit} watches is reached", mend, tops))
+                allowed = limit("max_user_watches", "max_inotify_watches")
+                mend = f"sudo sysctl fs.inotify.max_user_watches={max(ENOUGH_WATCHES, 2 * allowed)}"
+                found.append(Gap(f"inotify's limit of {allowed} watches is reached", mend, tops))
             case Cause.REMOTE:
                 types = ", ".join(sorted({remote.get(top, "a network") for top in tops}))
                 found.append(Gap(f"{types} doesn't tell of all changes", "", tops))
@@ -102,7 +102,7 @@ def gaps_of(folders: dict[bytes, Cause], remote: dict[bytes, str]) -> tuple[Gap,
     return tuple(found)
 
 
-def _limit(name: str, in_namespace: str) -> int:
+def limit(name: str, in_namespace: str) -> int:
     """A limit of this user, of which a user namespace may have a lower one (namespaces(7))."""
     found = []
     for path in (f"/proc/sys/fs/inotify/{name}", f"/proc/sys/user/{in_namespace}"):

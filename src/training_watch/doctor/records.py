@@ -1,0 +1,222 @@
+"""What is remembered: the marker, state.db, and whether the rule rests for a reason that only a person can end."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+from training_watch import places
+from training_watch.config import Job
+from training_watch.cooldown import rest
+from training_watch.database import UPGRADES, VERSION
+from training_watch.describe import listing
+from training_watch.doctor.facts import Facts
+from training_watch.doctor.findings import Finding, fault, fine, note
+from training_watch.doctor.machine import unwritable
+from training_watch.events import Reason
+from training_watch.journal import printable
+from training_watch.marker import MarkerError, read_marker
+from training_watch.records import records_of
+from training_watch.status import JobStatus, status_of
+from training_watch.timespan import spoken
+from training_watch.watching import escaped
+from training_watch.wiring import launcher_of, obstacle_of
+
+# A marker is written as its training ends; two clocks that differ by less are one. Arbitrary.
+_SLACK = timedelta(minutes=1)
+
+
+# ---- state.db -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def looked_at() -> Iterator[sqlite3.Connection | None]:
+    """state.db, to be read; None where there is none, or one that this program's queries don't fit.
+
+    Nothing is written: no table, no upgrade, and it is never set aside. Raises sqlite3.Error.
+    """
+    path = places.database()
+    if not path.exists():
+        yield None
+        return
+    with closing(_opened(path)) as connection:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        yield connection if version == VERSION else None
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    # A database whose log is empty is read as it is: to read it by way of the log, SQLite would make the log's files.
+    # Who writes to it meanwhile makes them first, so the answer of a moment ago may be asked for again.
+    quiet = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?mode=ro{quiet}", uri=True, timeout=5, isolation_level=None
+    )
+
+
+def state(facts: Facts) -> Iterator[Finding]:
+    """state.db is whole, and can be written."""
+    path = places.database()
+    if (found := unwritable(path.parent)) is not None:
+        yield fault(f"{found[0]}: history and snapshot can't be kept", found[1])
+        return
+    if not path.exists():
+        yield fine("no state.db yet: everything counts as untrained")
+        return
+    if not os.access(path, os.R_OK | os.W_OK):
+        yield fault(f"{path} can't be written by you", f"chmod u+rw {shlex.quote(str(path))}")
+        return
+    # Once more where somebody may have begun to write between the look for the log and the reading.
+    why = _damage(path) and _damage(path)
+    if why:
+        yield fault(
+            f"{path} is damaged ({why}); a new one costs the history and one training", _begin_anew(facts)
+        )
+        return
+    with closing(_opened(path)) as connection:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version not in (0, VERSION, *UPGRADES):
+        yield note(
+            f"{path} is of another version of this program ({version}, this one knows {VERSION}): the daemon will set it "
+            "aside, which costs the history and one training",
+            "install the newer version again, to keep it",
+        )
+    else:
+        yield fine(f"{path} is whole")
+
+
+def _damage(path: Path) -> str:
+    try:
+        with closing(_opened(path)) as connection:
+            found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.OperationalError as error:
+        # A lock, or a disk that fails: not the file's own fault. What SQLite can't open is looked at by others.
+        if "malformed" not in str(error) and "decode" not in str(error):
+            raise
+        return str(error)
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return "" if found == "ok" else found.splitlines()[-1]
+
+
+def _begin_anew(facts: Facts) -> str:
+    """Its log goes with it: beside a new database it would be read as that one's."""
+    folder = shlex.quote(str(places.state_folder()))
+    move = f"(cd {folder} && mkdir -p damaged && mv state.db* damaged/)"
+    if not facts.managed:
+        return f"{move}   # while no daemon runs"
+    return f"systemctl --user stop {facts.watcher}; {move}; systemctl --user start {facts.watcher}"
+
+
+# ---- the marker ---------------------------------------------------------------------------------
+
+
+def marker(facts: Facts, job: Job) -> Iterator[Finding]:
+    """The marker can be read and makes sense, and the next one can be written."""
+    path, name = job.marker, shlex.quote(str(job.marker))
+    if (found := unwritable(path.parent)) is not None:
+        yield fault(
+            f"{found[0]}: the marker {path} can't be written, and nothing keeps the cooldown", found[1]
+        )
+    try:
+        known = read_marker(path)
+    except MarkerError as error:
+        yield fault(f"the marker can't be read: {error}", f"ls -ld {name}")
+        return
+    if known is None:
+        if found is None:
+            yield fine("no marker: no cooldown")
+        return
+    left = rest(known, facts.now, job.settings.cooldown).left
+    lasts = f"the cooldown lasts another {spoken(left)}" if left > 0 else "the cooldown is over"
+    forget = f"rm {name}   # forgets the cooldown"
+    if not path.is_file():
+        yield fault(f"{path} is no file, so no marker can be written", f"mv {name} {name}.moved")
+    elif not known.readable:
+        when = f"{known.written.astimezone():%Y-%m-%d %H:%M}"
+        yield note(
+            f"{path} holds no time that can be read: the file's own date counts, {when}; {lasts}", forget
+        )
+    elif known.ended > facts.now.calendar + _SLACK:
+        when = f"{known.ended.astimezone():%Y-%m-%d %H:%M}"
+        yield note(
+            f"{path} says {when}, which is yet to come: the clock was set back, or somebody wrote it; {lasts}, and "
+            "never longer than a whole one",
+            forget,
+        )
+    elif found is None:
+        yield fine(f"the last training ended {known.ended.astimezone():%Y-%m-%d %H:%M}: {lasts}")
+
+
+# ---- the rule -----------------------------------------------------------------------------------
+
+
+def waiting(facts: Facts, job: Job) -> Iterator[Finding]:
+    """What the job waits for is time or a change, and not a person."""
+    status = _status(facts, job)
+    if status is None or facts.config is None:
+        return
+    see = _see(job)
+    force = f"{facts.program} trigger {job.name} --force"
+    match status.reason:
+        case Reason.RETRIES:
+            yield fault(f"{status.line}; {see} says why", f"{force}   # once it is mended")
+        case Reason.REFUSED:
+            yield fault(f"{status.line}; {see} says why", f"{force}   # once it is mended")
+        case Reason.OWN:
+            yield fault(f"{status.line}", _ignoring(facts, job, status))
+        case Reason.BALKED:
+            yield fault(status.line, see)
+        case Reason.OBSTACLE if obstacle_of(facts.config, job) is None:  # else the unit's check has said it
+            yield fault(status.line, see)
+        case Reason.OBSTACLE:
+            pass
+        case _:
+            yield fine(status.line)
+
+
+def _status(facts: Facts, job: Job) -> JobStatus | None:
+    """What the job waits for; None where state.db has nothing to say of it, which is another check's business."""
+    try:
+        with looked_at() as connection:
+            if connection is None:
+                return None
+            records = records_of(connection, job)
+            return status_of(job, records, launcher_of(facts.config_path, job), facts.report, facts.now)
+    except MarkerError:
+        return None
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:
+        return None
+
+
+def last_run_at(facts: Facts, job: Job) -> str | None:
+    """When the last run began, if that is yet to come."""
+    status = _status(facts, job)
+    if status is None or status.last is None or status.last.began.calendar <= facts.now.calendar + _SLACK:
+        return None
+    return f"{status.last.began.calendar.astimezone():%Y-%m-%d %H:%M}"
+
+
+def _see(job: Job) -> str:
+    if job.launcher == "process":
+        return f"tail {shlex.quote(str(places.state_folder() / f'{job.service}.log'))}"
+    return f"journalctl --user -u {job.service} -n 30"
+
+
+def _ignoring(facts: Facts, job: Job, status: JobStatus) -> str:
+    """The line that leaves out what the training itself writes."""
+    pending = status.state.pending
+    paths = pending.sample if pending else ()
+    patterns = []
+    for path in paths:
+        root = next((root for root in job.roots if path.startswith(root + b"/")), None)
+        patterns.append(printable(escaped(path[len(root) :])) if root is not None else printable(path))
+    named = ", ".join(f'"{pattern}"' for pattern in patterns) or listing(paths, len(paths))
+    return f"write ignore = [{named}] into {facts.config_path}, then: {facts.install}"

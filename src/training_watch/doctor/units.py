@@ -1,0 +1,289 @@
+"""The units: there, as `install` would write them today, loaded, enabled, running, and recording what they run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from training_watch import __version__, places, units
+from training_watch.config import Job
+from training_watch.doctor.facts import Facts, Unit, file_text, watches
+from training_watch.doctor.findings import Finding, fault, fine, note
+from training_watch.installing.plan import InstallError, RemoveFile, WriteFile
+from training_watch.installing.unitfiles import installed, plan_units, text_of
+from training_watch.units import DROP_IN, UnitError
+from training_watch.wiring import obstacle_of
+
+_ENABLED = frozenset({"enabled", "enabled-runtime", "linked", "linked-runtime", "static", "alias"})
+
+
+# ---- the watcher --------------------------------------------------------------------------------
+
+
+def watcher(facts: Facts) -> Iterator[Finding]:
+    """The watcher's unit is there, can be loaded, and is of this configuration."""
+    unit = _shown(facts, facts.watcher)
+    if unit is None:
+        return
+    if (why := _unloadable(facts, unit)) is not None:
+        yield why
+        return
+    theirs = units.fact(file_text(unit.file), "Config") if unit.file is not None else []
+    if theirs and theirs != [units.quoted(str(facts.config_path))]:
+        yield fault(
+            f"{unit.name} keeps another configuration, {theirs[0]}, not {facts.config_path}", facts.install
+        )
+    elif unit.trouble:
+        yield fault(f"{unit.name}: {unit.trouble}", f"systemctl --user status {unit.name}")
+    else:
+        yield fine(f"{unit.name} is installed")
+
+
+def enabled(facts: Facts) -> Iterator[Finding]:
+    unit = facts.unit(facts.watcher)
+    if unit is None:
+        return
+    if unit.shown.get("UnitFileState") in _ENABLED:
+        yield fine(f"{unit.name} starts at boot")
+    else:
+        yield fault(
+            f"{unit.name} is not enabled: after the next boot nobody watches",
+            f"systemctl --user enable {unit.name}",
+        )
+
+
+def active(facts: Facts) -> Iterator[Finding]:
+    unit = facts.unit(facts.watcher)
+    if unit is None:
+        return
+    match unit.shown.get("ActiveState"), unit.shown.get("SubState"):
+        case "active", _:
+            yield fine(f"{unit.name} is running")
+        case "activating", "auto-restart":
+            yield fault(
+                f"{unit.name} ends again and again ({_ending(unit)})",
+                f"journalctl --user -u {unit.name} -n 20   # says why",
+            )
+        case "activating" | "reloading", _:
+            yield note(f"{unit.name} is just starting")
+        case "failed", _ if unit.shown.get("ExecMainStatus") == "78":
+            yield fault(
+                f"{unit.name} has ended because of mistakes in the configuration, and waits for you",
+                f"systemctl --user restart {unit.name}   # once it has none",
+            )
+        case "failed", _:
+            yield fault(
+                f"{unit.name} has failed ({_ending(unit)}); journalctl --user -u {unit.name} says why",
+                f"systemctl --user restart {unit.name}",
+            )
+        case _:
+            yield fault(f"{unit.name} is stopped: nobody watches", f"systemctl --user start {unit.name}")
+
+
+def _ending(unit: Unit) -> str:
+    return f"{unit.shown.get('Result')}, exit status {unit.shown.get('ExecMainStatus')}"
+
+
+def daemon(facts: Facts) -> Iterator[Finding]:
+    """One daemon runs, of this version and this configuration."""
+    unit, report = facts.unit(facts.watcher), facts.report
+    if report is None:
+        if not facts.managed:
+            yield fault("no daemon runs: nobody watches", f"{facts.program} run   # and leave it running")
+        elif unit is not None and unit.shown.get("ActiveState") == "active":
+            yield fault(
+                f"{unit.name} is running, but holds no lock in {places.state_folder()}: it keeps its state elsewhere",
+                f"systemctl --user restart {unit.name}",
+            )
+        return
+    pid = unit.shown.get("MainPID", "0") if unit is not None else "0"
+    restart = f"systemctl --user restart {facts.watcher}" if pid == str(report.pid) else f"kill {report.pid}"
+    if facts.managed and report.pid and pid != str(report.pid):
+        mend = f"kill {report.pid} && systemctl --user restart {facts.watcher}"
+        yield note(
+            f"the daemon (pid {report.pid}) was not started by systemd, and nobody starts it again when it ends",
+            mend,
+        )
+    if report.version and report.version != __version__:
+        text = f"the running daemon is version {report.version}, the installed one {__version__}"
+        yield note(text, restart)
+    elif report.since is None:
+        yield note("the daemon has just started, and has said nothing yet")
+    elif report.config != str(facts.config_path):
+        yield fault(
+            f"the running daemon keeps another configuration, {report.config}, not {facts.config_path}",
+            facts.install if pid == str(report.pid) else restart,
+        )
+    elif unknown := [job.name for job in facts.jobs if job.name not in report.jobs]:
+        yield fault(
+            f"the running daemon doesn't know {', '.join(unknown)}: the configuration has changed since it read it",
+            f"systemctl --user reload {facts.watcher}"
+            if pid == str(report.pid)
+            else f"kill -HUP {report.pid}",
+        )
+    else:
+        yield fine(f"one daemon runs (pid {report.pid}), of this version and configuration")
+
+
+def others(facts: Facts) -> Iterator[Finding]:
+    """A second watcher's unit, whose daemon can't run beside this one: they share their state."""
+    if facts.manager is None:
+        return
+    for path in sorted(facts.manager.folder.glob("*.service")):
+        text = text_of(path) or ""
+        if path.name != facts.watcher and units.ours(text) and watches(path, text):
+            yield fault(
+                f"{path.name} is a second watcher, and only one of the two can run",
+                f"systemctl --user disable --now {path.name} && rm {shlex.quote(str(path))}",
+            )
+
+
+# ---- all units ----------------------------------------------------------------------------------
+
+
+def reloaded(facts: Facts) -> Iterator[Finding]:
+    """What systemd has loaded is what the files say."""
+    if facts.manager is None:
+        return
+    stale = [
+        name for name, unit in facts.manager.units.items() if unit.shown.get("NeedDaemonReload") == "yes"
+    ]
+    if stale:
+        yield fault(
+            f"the files of {', '.join(stale)} have changed since systemd read them: it goes by the old ones",
+            "systemctl --user daemon-reload",
+        )
+    elif any(unit.loaded for unit in facts.manager.units.values()):
+        yield fine("systemd has read the units as they are")
+
+
+def current(facts: Facts) -> Iterator[Finding]:
+    """The units are what `install` would write today, and nobody has edited them."""
+    if facts.manager is None or facts.config is None:
+        return
+    try:
+        plan = plan_units(facts.config, facts.watcher, replace=True, own_command=False, say=lambda _: None)
+    except (InstallError, UnitError):
+        return  # masked, or no such program: other checks say so
+    well = True
+    for action in plan.actions:
+        match action:
+            case WriteFile(path, text):
+                present = text_of(path)
+                if present is None:
+                    continue  # whoever misses it says so
+                well = False
+                if units.ours(present) and units.edited(present):
+                    yield note(
+                        f"{path} was edited by hand, and an upgrade will stop at it; settings of your own belong in a "
+                        f"drop-in: systemctl --user edit {path.name}",
+                        f"{facts.install} --replace   # keeps a copy",
+                    )
+                elif units.ours(present):
+                    yield note(
+                        f"{path} is not what `install` would write today ({_differing(present, text)})",
+                        facts.install,
+                    )
+            case RemoveFile(path):
+                well = False
+                yield note(f"{path} is of a job that the configuration no longer has", facts.install)
+            case _:
+                pass
+    if well and installed(facts.config_path):
+        yield fine("the units are as `install` writes them")
+
+
+def _differing(present: str, wanted: str) -> str:
+    """The names of the settings in which two texts differ."""
+    lines = set(present.split("\n")) ^ set(wanted.split("\n"))
+    names = {found[1] for line in lines if (found := re.match(r"([A-Z]\w*)=", line))} - {"Hash"}
+    return f"it differs in {', '.join(sorted(names))}" if names else "it differs in its comments"
+
+
+# ---- a training's unit --------------------------------------------------------------------------
+
+
+def training(facts: Facts, job: Job) -> Iterator[Finding]:
+    """The training's unit is there, can be started, and agrees with the configuration."""
+    unit = _shown(facts, job.service)
+    if unit is None or job.launcher == "process":
+        return
+    if (why := _unloadable(facts, unit)) is not None:
+        yield why
+    elif unit.shown.get("Result") == "start-limit-hit":
+        yield fault(
+            f"{unit.name} was started too often, and systemd refuses it",
+            f"systemctl --user reset-failed {unit.name}",
+        )
+    elif facts.config is not None and (obstacle := obstacle_of(facts.config, job)) is not None:
+        yield fault(obstacle.removesuffix(": run `training-watch install`"), facts.install)
+    elif unit.trouble:
+        yield fault(f"{unit.name}: {unit.trouble}", f"systemctl --user status {unit.name}")
+    else:
+        whose = "is installed" if unit.file and units.ours(file_text(unit.file)) else "is yours"
+        yield fine(f"{unit.name} {whose}, and agrees with the configuration")
+
+
+def recording(facts: Facts, job: Job) -> Iterator[Finding]:
+    """The loaded unit records its beginning and its end: a drop-in may have dropped either."""
+    unit = facts.unit(job.service)
+    if unit is None or not unit.lines:
+        return
+    lost = False
+    for setting, verb, what in (
+        ("ExecStartPre", "begin", "no run of it is recorded, so its changes are never taken as trained"),
+        ("ExecStopPost", "mark", "its end writes no marker, so nothing keeps the cooldown"),
+    ):
+        if not any({"training_watch", verb, job.service} <= set(words) for words in unit.lines[setting]):
+            lost = True
+            yield _lost(
+                facts, unit, setting, f"{setting}= of {unit.name} has lost `training-watch {verb}`: {what}"
+            )
+    if not lost:
+        yield fine(f"{unit.name} records its beginning and its end")
+
+
+def _lost(facts: Facts, unit: Unit, setting: str, text: str) -> Finding:
+    for path in _drop_ins(unit):
+        if path.name != DROP_IN and re.search(rf"^\s*{setting}\s*=\s*$", file_text(path), re.MULTILINE):
+            mend = (
+                f"sed -i '/^ *{setting} *= *$/d' {shlex.quote(str(path))} && systemctl --user daemon-reload"
+            )
+            return fault(f"{text}; the empty {setting}= in {path} takes it away", mend)
+    return fault(text, f"{facts.install} --replace   # keeps a copy of what you edited")
+
+
+def _drop_ins(unit: Unit) -> Sequence[Path]:
+    return [Path(each) for each in shlex.split(unit.shown.get("DropInPaths", ""))]
+
+
+# ---- both ---------------------------------------------------------------------------------------
+
+
+def _shown(facts: Facts, name: str) -> Unit | None:
+    return facts.manager.units.get(name) if facts.manager is not None else None
+
+
+def _unloadable(facts: Facts, unit: Unit) -> Finding | None:
+    """Why systemd has no such unit to start, if so."""
+    match unit.shown.get("LoadState"):
+        case "loaded":
+            return None
+        case "masked":
+            # The mask stands in the place of our own file, which is gone with it.
+            own = facts.manager is not None and os.path.islink(facts.manager.folder / unit.name)
+            mend = f"systemctl --user unmask {unit.name}"
+            return fault(
+                f"{unit.name} is masked: nobody can start it", f"{mend} && {facts.install}" if own else mend
+            )
+        case "not-found":
+            return fault(f"{unit.name} is not installed", facts.install)
+        case other:
+            words = unit.shown.get("LoadError", "").partition(" ")[2].strip('"')
+            return fault(
+                f"{unit.name} can't be loaded ({other}): {words or 'systemd says no more'}",
+                f"systemd-analyze --user verify {unit.name}   # says which line",
+            )
