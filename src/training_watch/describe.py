@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from training_watch import places
+from training_watch.config import Job
 from training_watch.cooldown import rest
 from training_watch.decide import Settings, State
 from training_watch.events import Moment, Order, Pending, Reason, Wait
 from training_watch.journal import printable
 from training_watch.timespan import spoken
 
-START_IT = "systemctl --user start training-watch.service"
 # In days. What lies further off is told with its year. Arbitrary.
 HALF_A_YEAR = 182
 
@@ -60,6 +61,12 @@ def clock_time(elapsed: float | None, now: Moment) -> str:
     here = now.calendar.astimezone()
     at = here + timedelta(seconds=elapsed - now.elapsed)
     return f"{at:%H:%M}" if at.date() == here.date() else f"{at:%a %d %b %H:%M}"
+
+
+def start_it(jobs: Iterable[Job]) -> str:
+    """The command that starts a daemon: without a job for systemd, none may be there to ask."""
+    managed = any(job.launcher == "systemd" for job in jobs)
+    return f"systemctl --user start {places.WATCHER_UNIT}" if managed else "training-watch run"
 
 
 def listing(sample: Sequence[bytes], count: int, *, most: int = 3) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from training_watch import places
-from training_watch.config import Config
+from training_watch.config import Config, Job
 from training_watch.cooldown import since
-from training_watch.describe import START_IT, counted, day_time, folders, unreadable
+from training_watch.describe import counted, day_time, folders, start_it, unreadable
 from training_watch.events import Outcome, Reason, Run
 from training_watch.journal import printable
 from training_watch.progress import Progress
@@ -28,7 +28,10 @@ def overview(
     screen: Screen, config: Config, jobs: Sequence[JobStatus], report: DaemonReport | None, now: datetime
 ) -> list[str]:
     """The whole screen."""
-    lines = [*_daemon(screen, report, now), *screen.row(dim("config"), short(config.path), indent=0)]
+    lines = [
+        *_daemon(screen, config.jobs, report, now),
+        *screen.row(dim("config"), short(config.path), indent=0),
+    ]
     for status in jobs:
         lines += ["", *screen.row(strong(status.job.name), dim(status.job.service), indent=0)]
         lines += _job(screen, status, running=report is not None, now=now)
@@ -65,9 +68,9 @@ def short(path: Path) -> str:
     return printable(f"~/{path.relative_to(home)}" if home in path.parents else str(path))
 
 
-def _daemon(screen: Screen, report: DaemonReport | None, now: datetime) -> list[str]:
+def _daemon(screen: Screen, jobs: Iterable[Job], report: DaemonReport | None, now: datetime) -> list[str]:
     if report is None:
-        return screen.row(dim("daemon"), bad("not running"), f": {START_IT}", indent=0)
+        return screen.row(dim("daemon"), bad("not running"), f": {start_it(jobs)}", indent=0)
     if report.since is None:
         version = f" version {report.version}" if report.version else ""
         told = f": it is starting, or another version than this program's{version}"

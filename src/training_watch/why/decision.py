@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from training_watch.decide import State, failures
-from training_watch.describe import START_IT, clock_time, counted, day_time, files
+from training_watch.describe import clock_time, counted, day_time, files, start_it
 from training_watch.events import Moment, Reason
 from training_watch.status import JobStatus
 from training_watch.timespan import spoken
@@ -70,7 +70,7 @@ def decision_of(status: JobStatus, now: Moment, *, trigger: str) -> Decision:
         for way in ways
     ]
     if status.report is None:
-        told.insert(0, Way(START_IT, "start the daemon"))
+        told.insert(0, Way(start_it([status.job]), "start the daemon"))
     return Decision(tuple(steps), tuple(told))
 
 

@@ -1,0 +1,348 @@
+"""`status` and `why`: what a person reads, of a real daemon, a real tree and real runs."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from acts.conftest import PROGRAM, Home, Manager
+from acts.test_daemon import daemon, until
+from machine.waiting import eventually
+
+MANUAL = Path(__file__).parents[2] / "docs"
+
+
+def status(home: Home) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(home.run("status", "--json").stdout)
+    return found
+
+
+def job(home: Home) -> dict[str, Any]:
+    found: dict[str, Any] = status(home)["jobs"]["docs"]
+    return found
+
+
+def why(home: Home, *words: str) -> dict[str, Any]:
+    done = home.run("why", "--json", *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def trained(home: Home, manager: Manager) -> None:
+    until(lambda: home.runs() == 1 and "STATUS=nothing to train" in manager, "a first training is over")
+
+
+# ---- the daemon, alive or not --------------------------------------------------------------------
+
+
+def test_the_daemons_health_is_told_while_it_lives(home: Home, manager: Manager) -> None:
+    with daemon(home, manager) as process:
+        trained(home, manager)
+        for number in range(3):
+            home.edit("text", f"{number}.md")
+        eventually(lambda: status(home)["daemon"]["events"] >= 3, 10, "it has seen the changes")
+        told = status(home)["daemon"]
+        assert told["pid"] == process.pid
+        assert (told["overflows"], told["config"]) == (0, str(home.config))
+        assert told["rescans"] >= 1
+        assert 5e6 < told["memory_bytes"] < 100e6
+        first, second = home.run("status").stdout.splitlines()[:2]
+    assert re.fullmatch(r"daemon    running since today \d\d:\d\d \(\d+s, \d+ MB, pid \d+\)", first)
+    assert re.fullmatch(r" {10}\d+ events, no overflow, \d+ rescans?", second)
+
+
+def test_what_a_killed_daemon_said_is_never_shown(home: Home, manager: Manager) -> None:
+    with daemon(home, manager) as process:
+        trained(home, manager)
+        assert job(home)["watching"]["mode"] == "inotify"
+        process.kill()
+        process.wait(20)
+        report = home.path / ".local/state/training-watch/daemon.json"
+        assert report.exists(), "it had no time to take it back"
+        found = status(home)
+        assert (found["daemon"], found["jobs"]["docs"]["watching"]) == (None, None)
+        assert home.run("status").stdout.startswith("daemon    not running: training-watch run\n")
+
+
+def test_a_report_of_the_one_before_is_not_taken_for_that_of_one_that_begins(
+    home: Home, manager: Manager
+) -> None:
+    """Between taking the lock and the first report there is a moment, held here by a lock of our own."""
+    with daemon(home, manager) as process:
+        trained(home, manager)
+        process.kill()
+        process.wait(20)
+    state = home.path / ".local/state/training-watch"
+    with (state / "daemon.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = status(home)
+        assert found["daemon"]["pid"] is None
+        assert found["jobs"]["docs"]["watching"] is None
+        assert home.run("status").stdout.startswith("daemon    running: it is starting")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", '{"schema": 2}', '{"schema": 2, "pid": "x"}', ('{"schema": 2, "pid": 1, "version": "1", '
+     '"since": "2026-01-01T00:00:00Z", "config": "x", "jobs": {"docs": {"watching": 3}}}'), "[" * 5000, "\0"],
+)  # fmt: skip
+def test_a_report_that_makes_no_sense_is_as_good_as_none(home: Home, text: str) -> None:
+    state = home.path / ".local/state/training-watch"
+    state.mkdir(parents=True)
+    (state / "daemon.json").write_text(text)
+    with (state / "daemon.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert status(home)["jobs"]["docs"]["watching"] is None
+
+
+def test_before_anything_looked_nothing_is_claimed(home: Home) -> None:
+    assert "nothing known yet" in job(home)["line"]
+    assert "nothing known yet" in home.run("why").stdout
+
+
+# ---- the page ------------------------------------------------------------------------------------
+
+
+def test_pending_files_are_named_first_then_counted(home: Home, manager: Manager) -> None:
+    with daemon(home, manager):
+        trained(home, manager)
+        for number in range(8):
+            home.edit("text", f"{number}.md")
+        eventually(lambda: job(home)["waiting_for"] == "cooldown", 10, "the burst has settled")
+        lines = home.run("status").stdout.splitlines()
+        found = job(home)
+    at = next(number for number, line in enumerate(lines) if line.startswith("  pending"))
+    assert lines[at : at + 6] == [
+        "  pending   ~/docs/0.md",
+        *(f"            ~/docs/{number}.md" for number in range(1, 5)),
+        "            and 3 more",
+    ]
+    assert found["pending"]["count"] == 8
+    assert found["waiting_until"] == found["next_start"]
+    assert any(re.fullmatch(r"  next      (today|tomorrow) \d\d:\d\d, in 5h 59min", line) for line in lines)
+
+
+def keys(value: object, above: str = "") -> set[str]:
+    """Each key of an object with those above it: `jobs.NAME.pending.count`."""
+    if isinstance(value, list):
+        return {key for each in value for key in keys(each, f"{above}[]")}
+    if not isinstance(value, dict):
+        return set()
+    found = set()
+    for name, inner in value.items():
+        path = f"{above}.{'NAME' if above == 'jobs' else name}".lstrip(".")
+        found |= {path} | keys(inner, path)
+    return found
+
+
+def documented(command: str) -> set[str]:
+    """The keys in the tables of that command's chapter."""
+    chapter = (MANUAL / "status-json.md").read_text().split(f"\n## {command}\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+`) \|", chapter, re.MULTILINE)
+    return {key for row in rows for key in re.findall(r"`([^`]+)`", row)}
+
+
+def test_each_key_of_the_json_is_documented_and_no_other(home: Home, manager: Manager) -> None:
+    tell = '{"schema": 1, "invocation": "\'$INVOCATION_ID\'", "phase": "train", "quality": "good"}'
+    home.mode(
+        f"mkdir -p .cache/crystal; echo '{tell}' >$TRAINING_STATUS_FILE; while [ ! -e go ]; do sleep 0.05; done"
+    )
+    with daemon(home, manager):
+        eventually(lambda: job(home)["training"], 20, "a training says how far it is")
+        running = status(home)
+        (home.path / "go").touch()
+        eventually(lambda: job(home)["last_run"] and not job(home)["running"], 20, "it has ended")
+        told = keys(running) | keys(status(home))
+        asked = keys(why(home))
+        path = keys(why(home, str(home.path / "docs/guide.md")))
+    gap = {f"jobs.NAME.watching.gaps[].{name}" for name in ("cause", "mend", "polled", "count", "folders")}
+    assert documented("status") == told | gap
+    assert documented("why") == asked
+    assert documented("why PATH") == path
+
+
+# ---- --follow ------------------------------------------------------------------------------------
+
+
+def test_followed_in_a_pipe_each_news_is_one_object(home: Home, manager: Manager) -> None:
+    with daemon(home, manager):
+        trained(home, manager)
+        with subprocess.Popen(
+            [PROGRAM, "status", "--follow", "--json"],
+            env=home.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            assert process.stdout is not None
+            reasons = [json.loads(process.stdout.readline())["jobs"]["docs"]["waiting_for"]]
+            home.edit("news")
+            while reasons[-1] != "cooldown":
+                reasons.append(json.loads(process.stdout.readline())["jobs"]["docs"]["waiting_for"])
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 130
+            assert process.stderr is not None
+            assert process.stderr.read() == ""
+    assert reasons in (["nothing_pending", "cooldown"], ["nothing_pending", "settling", "cooldown"])
+
+
+def on_a_terminal(home: Home, *words: str, columns: int, rows: int, **more: str) -> tuple[int, int]:
+    """The program on a terminal of that size: its process and the terminal's other end."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(PROGRAM, [str(PROGRAM), *words], home.environment(TERM="xterm", **more))  # noqa: S606
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    return pid, terminal
+
+
+def read(terminal: int, *, until_seen: str | None = None) -> str:
+    """What the program writes, to its end or until something is seen."""
+    told = b""
+    while select.select([terminal], [], [], 20)[0]:
+        try:
+            told += os.read(terminal, 65536)
+        except OSError:  # the other side is closed
+            break
+        if until_seen is not None and until_seen in told.decode(errors="replace"):
+            break
+    return told.decode(errors="replace")
+
+
+def test_on_a_terminal_it_is_redrawn_in_place_and_the_terminal_is_given_back(
+    home: Home, manager: Manager
+) -> None:
+    with daemon(home, manager):
+        trained(home, manager)
+        pid, terminal = on_a_terminal(home, "status", "--follow", columns=80, rows=8)
+        assert "\x1b[?1049h" in read(terminal, until_seen="more lines")
+        home.edit("news")
+        read(terminal, until_seen="cooldown")
+        os.write(terminal, b"\x03")
+        left = read(terminal)
+        _, ended = os.waitpid(pid, 0)
+        os.close(terminal)
+    assert os.waitstatus_to_exitcode(ended) == 130
+    after = left.split("\x1b[?1049l")[1]
+    assert "cooldown" in after, "what it said last stays to be read"
+    assert "last run" in after, "and all of it, as there is room for it now"
+
+
+def test_on_a_terminal_lines_are_folded_and_coloured_and_no_color_is_obeyed(home: Home) -> None:
+    for more, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
+        pid, terminal = on_a_terminal(home, "why", columns=60, rows=40, **more)
+        told = read(terminal)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+        assert ("\x1b[" in told) == coloured
+        lines = re.sub(r"\x1b\[\d*m", "", told).splitlines()
+        assert max(map(len, lines)) <= 60
+
+
+# ---- why it waits --------------------------------------------------------------------------------
+
+
+def decisive(home: Home) -> str:
+    """The question whose answer decided, by name: the first after the daemon's that wasn't passed."""
+    steps = why(home)["jobs"]["docs"]["steps"]
+    return next(str(step["question"]) for step in steps[1:] if step["passed"] is False)
+
+
+def test_the_question_that_decides_is_what_status_waits_for(home: Home, manager: Manager) -> None:
+    home.mode("while [ ! -e go ]; do sleep 0.05; done; rm go; exit $(cat code)")
+    (home.path / "code").write_text("0")
+    with daemon(home, manager):
+        until(lambda: home.runs() == 1, "the first training runs")
+        assert decisive(home) == job(home)["waiting_for"] == "already_running"
+        (home.path / "go").touch()
+        eventually(lambda: job(home)["waiting_for"] == "nothing_pending", 20, "it is over")
+        assert decisive(home) == "nothing_pending"
+        home.edit("two")
+        eventually(lambda: job(home)["waiting_for"] == "cooldown", 20, "it waits for the cooldown")
+        assert decisive(home) == "cooldown"
+        passed = [step["question"] for step in why(home)["jobs"]["docs"]["steps"] if step["passed"]]
+        assert passed[:5] == ["daemon", "already_running", "settling", "nothing_pending", "obstacle"]
+        commands = [way["command"] for way in why(home)["jobs"]["docs"]["ways"]]
+        assert commands == ["training-watch trigger --force", f"rm {home.marker}"]
+        (home.path / "code").write_text("3")
+        home.marker.unlink()
+        until(lambda: home.runs() == 2, "the second training runs")
+        (home.path / "go").touch()
+        eventually(lambda: job(home)["waiting_for"] == "refused_for_good", 20, "it was refused")
+        assert decisive(home) == "refused_for_good"
+
+
+# ---- why a path ----------------------------------------------------------------------------------
+
+
+def test_a_path_is_followed_from_unseen_to_trained_and_removed(home: Home, manager: Manager) -> None:
+    path = home.path / "docs/guide.md"
+    assert why(home, str(path))["fate"] == "unseen"
+    with daemon(home, manager):
+        trained(home, manager)
+        first = why(home, str(path))
+        assert (first["fate"], first["run"]["outcome"]) == ("trained", "succeeded")
+        assert first["seen_at"] is not None
+        home.edit("second")
+        eventually(lambda: why(home, str(path))["fate"] == "pending", 20, "it is compared")
+        assert why(home, str(path))["run"] == first["run"], "which read an earlier content"
+        assert home.run("trigger", "--force", "--wait").returncode == 0
+        second = why(home, str(path))
+        assert second["fate"] == "trained"
+        assert second["run"]["invocation"] != first["run"]["invocation"]
+        home.edit("other", "other.md")
+        assert home.run("trigger", "--force", "--wait").returncode == 0
+        assert why(home, str(path))["run"] == second["run"], "the first run that read it, not the last"
+        path.unlink()
+        eventually(lambda: why(home, str(path))["fate"] == "pending", 20, "its end is compared")
+        assert why(home, str(path))["removed"] is True
+        assert "it was removed" in home.run("why", str(path)).stdout
+
+
+def test_the_rule_that_ignores_is_named_with_its_file_and_line(home: Home) -> None:
+    docs = home.path / "docs"
+    (docs / "build").mkdir()
+    (docs / "build/page.md").write_text("x")
+    (docs / ".gitignore").write_text("# made\n\nbuild/\n")
+    (docs / "a.swp").write_text("x")
+    home.config.write_text(home.config.read_text() + 'ignore = ["drafts"]\n')
+    for name, by, rule in (
+        ("build/page.md", "build", f"build/ ({docs}/.gitignore:3)"),
+        ("a.swp", "a.swp", "*.swp (built in)"),
+        ("drafts/new.md", "drafts", "drafts (the job's own)"),
+    ):
+        found = why(home, str(docs / name))
+        assert (found["fate"], found["by"], found["rule"]) == ("ignored", str(docs / by), rule)
+
+
+def test_what_is_no_file_of_the_tree_is_told_as_what_it_is(home: Home, tmp_path: Path) -> None:
+    docs = home.path / "docs"
+    (tmp_path / "elsewhere").mkdir()
+    (docs / "link").symlink_to(tmp_path / "elsewhere")
+    os.mkfifo(docs / "fifo")
+    (tmp_path / "other-name").symlink_to(docs)
+    for path, fate in (
+        (tmp_path / "elsewhere/x.md", "outside"), (docs / "link/x.md", "behind_link"), (docs / "fifo", "no_content"),
+        (docs / "never.md", "missing"), (docs, "folder"), (tmp_path / "other-name/guide.md", "unseen"),
+    ):  # fmt: skip
+        assert why(home, str(path))["fate"] == fate, path
+    (docs / "link").unlink()
+    (docs / "fifo").unlink()
+    docs.rename(tmp_path / "gone")
+    assert why(home, str(docs / "guide.md"))["fate"] == "absent"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_file_that_may_not_be_read_is_told(home: Home) -> None:
+    (home.path / "docs/guide.md").chmod(0)
+    home.run("trigger", "--wait")
+    assert why(home, str(home.path / "docs/guide.md"))["fate"] == "forbidden"
