@@ -169,6 +169,26 @@ def test_a_missing_parser_is_exit_78_and_says_what_to_install(crystal: "Crystal"
         assert "Traceback" not in done.stderr
 
 
+def test_a_library_that_lacks_what_it_imports_is_found_by_check_before_a_training_fails(
+    crystal: "Crystal",
+) -> None:
+    """The parser's own dependency is gone: the parser is there by its name, and can't be imported."""
+    hide = "import sys\nsys.modules['mdurl'] = None\nfrom knowledge_platform.cli import main\nmain()\n"
+    for words in (["train"], ["train", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-c", hide, *words],
+            env=crystal.environment(),
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 78
+        assert "mdurl" in done.stdout + done.stderr
+        assert "--force-reinstall" in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_with_json_stdout_is_one_object_even_when_it_fails(crystal: "Crystal") -> None:
     assert crystal.json("train")["result"] == "succeeded"
     (crystal.docs / "install.md").unlink()

@@ -4,7 +4,8 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from types import FrameType
@@ -97,7 +98,8 @@ def train(
         if check:
             return _check(settings, as_json=as_json)
         check_programs()
-        from knowledge_platform import phases  # noqa: PLC0415 - it imports what was just checked
+        with _importing():
+            from knowledge_platform import phases  # noqa: PLC0415 - it imports what was just checked
 
         outcome = phases.train(settings, progress=progress, clock=clock)
     except BaseException as problem:
@@ -117,6 +119,17 @@ def train(
             click.echo(f"how good: {how_good}; more: crystal report")
         click.echo(message)
     return 0
+
+
+@contextmanager
+def _importing() -> Iterator[None]:
+    """A library may be there by its name, and lack what it imports itself. Raises ConfigError."""
+    try:
+        yield
+    except ImportError as problem:
+        raise ConfigError(
+            f"a library is not whole ({problem}): pip install --force-reinstall 'training-watch[crystal]'"
+        ) from problem
 
 
 def _stop_on_signals() -> None:
@@ -157,6 +170,8 @@ def _check(settings: Settings, *, as_json: bool) -> int:
 
     def programs() -> str:
         check_programs()
+        with _importing():
+            import knowledge_platform.phases  # noqa: F401, PLC0415 - all that a training by words imports
         return f"markdown-it-py, SQLite {sqlite3.sqlite_version} with FTS5"
 
     checks: dict[str, Callable[[], str]] = {
@@ -186,6 +201,8 @@ def _encoder(settings: Settings) -> str:
     try:
         path = locate(settings.encoder)
         Encoder.load(path)
+        with _importing():
+            import knowledge_platform.by_meaning  # noqa: F401, PLC0415 - all that one by meaning imports
     except EncoderUnavailable as problem:
         if settings.require_dense:
             raise
