@@ -8,7 +8,7 @@ from typing import NoReturn
 import click
 
 from knowledge_platform.commands import VerbatimGroup
-from knowledge_platform.errors import CrystalError, Stopped, one_line
+from knowledge_platform.errors import CrystalError, Stopped, mend_of, one_line
 
 MODULES = {
     "train": "training",
@@ -73,10 +73,10 @@ def main() -> NoReturn:
     except (CrystalError, Stopped) as problem:
         code = _complain(problem, problem.exit_code)
     except (OSError, sqlite3.Error) as problem:
-        code = _complain(problem, 1)
+        code = _complain(problem, 1, mend_of(problem))
     sys.exit(code)
 
 
-def _complain(problem: BaseException, code: int) -> int:
-    click.echo(f"crystal: {one_line(problem)}", err=True)
+def _complain(problem: BaseException, code: int, mend: str = "") -> int:
+    click.echo(f"crystal: {one_line(problem)}{f'; {mend}' if mend else ''}", err=True)
     return code

@@ -57,7 +57,7 @@ def publish(
             store.withdraw(release, before)
             again = f"{before.id} answers again" if before else "nothing is deployed"
             raise SmokeError(
-                f"release {release_id} was taken back, it doesn't answer: {problem}. {again}"
+                f"release {release_id} was taken back, it doesn't answer: {problem}. {again}; try crystal train --full"
             ) from problem
     return release, True
 

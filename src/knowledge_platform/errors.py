@@ -3,6 +3,7 @@
 The codes are stable: the automation decides by them whether a training is tried again.
 """
 
+import errno
 import os
 import signal
 from typing import Literal
@@ -54,6 +55,17 @@ def result_of(problem: BaseException) -> Literal["refused", "failed"]:
 
 def exit_code(problem: BaseException) -> int:
     return problem.exit_code if isinstance(problem, CrystalError | Stopped) else 1
+
+
+def mend_of(problem: Exception) -> str:
+    """What a person can do about what the disk said no to."""
+    if not isinstance(problem, OSError):
+        return "make room in the store, or let CRYSTAL_STORE name another folder"
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "make room there, or let CRYSTAL_STORE name another folder"
+    if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "let your user read and write there, or let CRYSTAL_STORE name another folder"
+    return "see what is there, or let CRYSTAL_STORE name another folder"
 
 
 def one_line(problem: BaseException) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from knowledge_platform.clock import Clock
 from knowledge_platform.deployment import record_run, run_id
-from knowledge_platform.errors import CrystalError, exit_code, one_line, result_of
+from knowledge_platform.errors import CrystalError, exit_code, mend_of, one_line, result_of
 from knowledge_platform.progress import Progress
 from knowledge_platform.run import Outcome, Run
 from knowledge_platform.settings import Settings
@@ -67,4 +67,6 @@ def _record(store: Store, name: str, record: dict[str, object], progress: Progre
     try:
         record_run(store, name, record)
     except OSError as error:
-        progress.note(f"the record of this run can't be kept: {one_line(error)}")
+        progress.note(
+            f"the record of this run can't be kept, all else stands: {one_line(error)}; {mend_of(error)}"
+        )

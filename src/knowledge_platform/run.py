@@ -184,7 +184,11 @@ class Run:
         # Asked again: a mount may go between two phases.
         self._refuse_losses(ingested.survey, found.earlier)
         if not ingested.chunks:
-            raise RefusedError("the documents have no text in them. The deployed release goes on answering")
+            where = ", ".join(printable(str(root)) for root in self._settings.roots)
+            raise RefusedError(
+                f"the documents in {where} have no text in them: name another folder with --docs. "
+                "The deployed release goes on answering"
+            )
         build_index(database, progress)
         said = self._said(base, found, database)
         store_lessons(database, said)
@@ -326,7 +330,7 @@ class Run:
         lost = [one.query for one, section in said.golden if section is None]
         self._tell(
             [
-                f"golden query: its section is gone, so it decides nothing: {printable(query)}"
+                f"golden query: its section is gone, so it decides nothing: {printable(query)}; pin it anew with crystal golden add"
                 for query in lost
             ]
         )

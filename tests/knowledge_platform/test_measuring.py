@@ -225,10 +225,10 @@ def test_a_line_is_golds_and_phrasings_and_the_rest_is_passed_over() -> None:
         ("op/logs.md#rotation ;; x", "1: the release has no section 'op/logs.md#rotation'; the nearest: ops/logs.md#rotation"),
         ("install.md|nowhere.md ;; x", "1: the release has no section 'nowhere.md'; the nearest: "),
         ("|install.md ;; x", "1: the release has no section ''"),
-        ("install.md", "1: a line is PATH#ANCHOR|… ;; question"),
-        ("install.md ;; ", "1: a line is"),
-        ("install.md ;; how? ;; ", "1: a line is"),
-        ("install.md ;; ?!", "1: a line is"),
+        ("install.md", "1: write PATH#ANCHOR|… ;; question"),
+        ("install.md ;; ", "1: write PATH"),
+        ("install.md ;; how? ;; ", "1: write PATH"),
+        ("install.md ;; ?!", "1: write PATH"),
         ("", "1: there is no question in it"),
         ("# only a comment", "1: there is no question in it"),
         ("\x1b[2J ;; x", "1: the release has no section '\\x1b[2J'"),
@@ -323,8 +323,8 @@ def test_what_was_called_good_is_asked_apart_from_what_was_not_learned_yet(train
     ("content", "problem"),
     [
         (b"ops/logs.md#rotaton ;; x\n", ":1: the release has no section 'ops/logs.md#rotaton'; the nearest: ops/logs.md#rotation"),
-        (b"\xff\xfe\n", " is not UTF-8"),
-        (b"", ":1: there is no question in it"),
+        (b"\xff\xfe\n", " is not UTF-8: save it as UTF-8"),
+        (b"", ":1: there is no question in it: write PATH#ANCHOR ;; question"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_used_is_one_line_and_exit_2(

@@ -236,7 +236,10 @@ def test_the_same_question_is_pinned_anew(trained: "Crystal") -> None:
     trained.run("golden", "add", QUESTION, "logs.md#rotation")
     said = trained.run("golden", "add", QUESTION.upper(), "install.md#steps")
     assert "no longer ops/logs.md#rotation" in said.stdout
-    assert said.stderr == "at present it is not among the first 5\n"
+    assert (
+        said.stderr
+        == "at present install.md#steps is not among the first 5: trainings are refused until it is\n"
+    )
     assert [one.path for one in load(trained.store)] == ["install.md"]
 
 

@@ -44,9 +44,11 @@ def keep(store: Store, answer: Answer, at: datetime) -> None:
         OSError: the store can't be written.
     """
     if not words_of(answer.question):
-        raise ValueError("the question has no word")
+        raise ValueError("the question has no word: ask with one")
     if len(answer.question) > QUERY_LIMIT:
-        raise ValueError(f"the question has {len(answer.question)} characters, {QUERY_LIMIT} are the most")
+        raise ValueError(
+            f"the question has {len(answer.question)} characters, {QUERY_LIMIT} are the most: shorten it"
+        )
     sections = dict.fromkeys(
         (one.path, one.anchor, " > ".join(part for part in (one.crumbs, one.heading) if part))
         for one in answer.passages

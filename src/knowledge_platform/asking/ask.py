@@ -68,7 +68,9 @@ def _by_meaning(question: str, count: int, vector: Vector) -> Passages:
     def passages(release: Release, database: sqlite3.Connection) -> Sequence[Passage]:
         trained_with = facts_of(database).get("encoder_id")
         if not trained_with:
-            raise _WordsOnly("the release was trained without an encoder")
+            raise _WordsOnly(
+                "the release was trained without an encoder: crystal train, once crystal train --check finds one"
+            )
         if trained_with != ENCODER_ID:
             raise _WordsOnly("the release was trained with another encoder: crystal train")
         try:

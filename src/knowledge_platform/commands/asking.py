@@ -16,7 +16,7 @@ from knowledge_platform.asking.answers import keep
 from knowledge_platform.asking.showing import shown
 from knowledge_platform.clock import system_clock
 from knowledge_platform.commands import Verbatim, print_json, store_here
-from knowledge_platform.errors import one_line
+from knowledge_platform.errors import mend_of, one_line
 from knowledge_platform.meaning.loading import QuestionVector
 from knowledge_platform.settings import encoder_path
 from knowledge_platform.store.releases import Store
@@ -100,6 +100,8 @@ def cut(line: str, columns: int) -> str:
 def _problem_of_keeping(store: Store, answer: asking.Answer) -> str | None:
     try:
         keep(store, answer, system_clock().now())
-    except (OSError, ValueError) as problem:
+    except ValueError as problem:
         return one_line(problem)
+    except OSError as problem:
+        return f"{one_line(problem)}; {mend_of(problem)}"
     return None

@@ -143,7 +143,7 @@ def _from_file(file: TextIO, database: sqlite3.Connection) -> dict[str, list[Nee
     except QuestionsError as problem:
         raise QuestionsFileError(f"{name}:{problem}") from problem
     except UnicodeDecodeError as problem:
-        raise QuestionsFileError(f"{name} is not UTF-8") from problem
+        raise QuestionsFileError(f"{name} is not UTF-8: save it as UTF-8") from problem
     return {name: needs}
 
 
@@ -164,9 +164,15 @@ def _ranker(release: Release, database: sqlite3.Connection, depth: int) -> tuple
     """How the release's ranker is asked; or why it can't be."""
     trained_with = facts_of(database).get("encoder_id")
     if not trained_with:
-        return None, "the release was trained without an encoder"
+        return (
+            None,
+            "the release was trained without an encoder: crystal train, once crystal train --check finds one",
+        )
     if trained_with != ENCODER_ID:
-        return None, f"the release was trained with another encoder, {printable(str(trained_with))}"
+        return (
+            None,
+            f"the release was trained with another encoder, {printable(str(trained_with))}: crystal train",
+        )
     try:
         encoder = Encoder.load(locate(encoder_path(os.environ)))
     except EncoderUnavailable as problem:

@@ -96,7 +96,7 @@ def add(question: str, section: str) -> int:
     A question that is pinned already is pinned anew.
     """
     if not words_of(question) or len(question) > QUERY_LIMIT:
-        raise click.UsageError(f"a question has at least one word, and at most {QUERY_LIMIT} characters")
+        raise click.UsageError(f"QUESTION must have at least one word, and at most {QUERY_LIMIT} characters")
     store = store_here()
     place = _named(store.answering(), section)
     now = system_clock().now().isoformat(timespec="seconds")
@@ -110,7 +110,10 @@ def add(question: str, section: str) -> int:
             store, question, GOLDEN_TOP, QuestionVector(question, encoder_path(os.environ))
         ).passages
     ]:
-        click.echo(f"at present it is not among the first {GOLDEN_TOP}", err=True)
+        click.echo(
+            f"at present {printable(place.name)} is not among the first {GOLDEN_TOP}: trainings are refused until it is",
+            err=True,
+        )
     return 0
 
 
@@ -162,7 +165,7 @@ def _noted(store: Store, answer: Given, verdict: Literal["good", "bad"], correct
             f"answer {answer.id} found nothing: say with --correct which section would have been right"
         )
     if right is not None and right.key == first.key:
-        raise click.UsageError(f"{right.name} can't be both wrong and right")
+        raise click.UsageError(f"{right.name} can't be both wrong and right: name another with --correct")
     try:
         return FeedbackLogger(store.folder).log(
             query=answer.question,

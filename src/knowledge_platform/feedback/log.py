@@ -77,7 +77,7 @@ class FeedbackLogger:
         if verdict not in ("good", "bad"):
             raise ValueError(f'the verdict is "good" or "bad", not {verdict!r}')
         if not query.strip() or not section.strip():
-            raise ValueError("feedback needs the query and the section that it is about")
+            raise ValueError("feedback needs the query and the section that it is about: name both")
         event = Feedback(
             schema=SCHEMA,
             id=os.urandom(16).hex(),
@@ -96,7 +96,9 @@ class FeedbackLogger:
         record = asdict(event)
         for name, value in record.items():
             if isinstance(value, str) and len(value) > QUERY_LIMIT:
-                raise ValueError(f"the {name} has {len(value)} characters, {QUERY_LIMIT} are the most")
+                raise ValueError(
+                    f"the {name} has {len(value)} characters, {QUERY_LIMIT} are the most: shorten it"
+                )
         self._make_folder()
         append(self.path, record, durable=True)
         return event

@@ -37,8 +37,8 @@ def named(
             f"{wanted!r} may be {some}{' or others' if len(found) > SHOWN else ''}: give more of its path"
         )
     near = _near(wanted, [section for section in sections.values() if section.path in files], sections)
-    hint = f"; the nearest: {', '.join(near)}" if near else ""
-    raise ConfigError(f"the release that answers has no section {wanted!r}{hint}")
+    hint = f"the nearest: {', '.join(near)}" if near else "crystal ask shows the names of sections"
+    raise ConfigError(f"the release that answers has no section {wanted!r}; {hint}")
 
 
 def _meant(

@@ -49,7 +49,7 @@ def needs_of(text: str, sections: Collection[Section]) -> list[Need]:
             continue
         golds, *phrasings = (part.strip() for part in line.split(";;"))
         if not phrasings or not all(words_of(phrasing) for phrasing in phrasings):
-            raise QuestionsError(f"{number}: a line is PATH#ANCHOR|… ;; question ;; another phrasing")
+            raise QuestionsError(f"{number}: write PATH#ANCHOR|… ;; question ;; another phrasing")
         need = Need(tuple(dict.fromkeys(gold.strip() for gold in golds.split("|"))), tuple(phrasings))
         for gold in need.golds:
             if not any(matches(gold, section) for section in sections):
@@ -58,7 +58,7 @@ def needs_of(text: str, sections: Collection[Section]) -> list[Need]:
                 )
         needs.append(need)
     if not needs:
-        raise QuestionsError("1: there is no question in it")
+        raise QuestionsError("1: there is no question in it: write PATH#ANCHOR ;; question")
     return needs
 
 

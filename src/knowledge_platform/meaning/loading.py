@@ -36,7 +36,7 @@ class QuestionVector:
         if self._problem is not None:
             raise self._problem
         if self._vector is None:
-            raise EncoderUnavailable("the encoder ended without an answer")
+            raise EncoderUnavailable("the encoder ended without an answer: ask again")
         return self._vector
 
     def _make(self) -> None:
