@@ -73,7 +73,7 @@ python=$(find_python) || fail "no Python 3.11 or newer here ($(python3 --version
 
 # A Python that was upgraded underneath leaves an environment without its packages.
 if [[ -e $venv ]] && ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
-  [[ -e $venv/pyvenv.cfg || -e $venv/made-by-install.sh ]] || fail "$venv is in the way, and no virtual environment"
+  [[ -e $venv/pyvenv.cfg || -e $venv/made-by-install.sh ]] || fail "$venv is in the way, and no virtual environment: move it away"
   say "The virtual environment $venv is broken: making it anew"
   rm -rf -- "$venv"
 fi
@@ -81,7 +81,7 @@ if [[ ! -e $venv ]]; then
   say "Making the virtual environment $venv"
   "$python" -m venv "$venv" || {
     rm -rf -- "$venv"
-    fail "no virtual environment could be made in $venv"
+    fail "no virtual environment could be made in $venv (see above): mend that, then run this again"
   }
 fi
 # `training-watch uninstall` removes no environment without this file.
@@ -90,7 +90,7 @@ fi
 say "Installing training-watch from $clone"
 # From within the clone: as an argument, pip would take some characters of its path for its own syntax.
 (cd -- "$clone" && "$venv/bin/python" -m pip --disable-pip-version-check install --quiet '.[crystal]') ||
-  fail "pip could not install it (see above); an environment half made is mended by running this again"
+  fail "pip could not install $clone into $venv (see above): mend that, then run this again"
 
 link() { # NAME: a program of the environment into ~/.local/bin, unless somebody else's is there
   local target=$venv/bin/$1 place=$bin/$1
@@ -123,7 +123,7 @@ fi
 code=0
 # Not by bin/training-watch: in a home with a quote or a dollar sign, pip's own scripts don't start.
 "$venv/bin/python" -I -m training_watch install --wait ${options[@]+"${options[@]}"} || code=$?
-((code == 0 || code == 75)) || fail "\`training-watch install\` ended with $code (see above)" "$code"
+((code == 0 || code == 75)) || fail "\`training-watch install\` ended with $code (see above): mend that, then run this again" "$code"
 
 # ---- what now -----------------------------------------------------------------------------------
 

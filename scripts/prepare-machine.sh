@@ -33,5 +33,5 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ! { apt-get update -q && apt-get install -y -q --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
   tail -n 20 "$log" >&2
-  fail "apt-get could not install ${missing[*]}"
+  fail "apt-get could not install ${missing[*]} (see above): mend that, then run $0 again"
 fi
