@@ -16,6 +16,7 @@ from pathlib import Path
 from bench import machine, report
 from bench.armed import armed, restart
 from bench.burst import burst
+from bench.commands import commands
 from bench.crystal.asking import ask
 from bench.crystal.corpus import CorpusError
 from bench.crystal.quality import quality
@@ -32,14 +33,14 @@ from bench.settling import settle
 
 ROWS: dict[str, Callable[[Ground], report.Section]] = {
     "armed": armed, "restart": restart, "latency": latency, "idle": idle, "burst": burst, "scan": scan,
-    "settle": settle, "huge": huge,
+    "settle": settle, "commands": commands, "huge": huge,
 }  # fmt: skip
 CRYSTAL: dict[str, Callable[[Ground], report.Section]] = {
     "crystal-train": train, "crystal-ask": ask, "crystal-quality": quality,
 }  # fmt: skip
 TITLES = (
     "Armed, cold", "Armed at a restart", "Noticed", "Idle", "A burst", "One polling scan", "Settling",
-    "Two million files", "crystal: training", "crystal: asking", "crystal: answers",
+    "Commands", "Two million files", "crystal: training", "crystal: asking", "crystal: answers",
 )  # fmt: skip
 
 PAGE = Path(__file__).parent.parent / "docs/benchmarks.md"

@@ -27,7 +27,7 @@ from bench.trees import Tree
 MODULE = ("-I", "-m", "training_watch")
 
 # Its words in STATUS=: what is pending is known; files were seen changing and are not compared yet.
-KNOWN = re.compile(r"(?:(\d+) files?|nothing) waiting|(nothing) to train")
+KNOWN = re.compile(r"(?:([\d,]+) files?|nothing) waiting|(nothing) to train")
 SEEN = re.compile(r"files? changed")
 
 CONFIG = """\
@@ -176,7 +176,7 @@ class Daemon:
 def waiting(text: str) -> int | None:
     """How many files the daemon said are pending; None where it said something else."""
     found = KNOWN.search(text) if text.startswith("STATUS=") and not SEEN.search(text) else None
-    return int(found[1] or 0) if found else None
+    return int((found[1] or "0").replace(",", "")) if found else None
 
 
 def _says(text: str, pending: int | None) -> bool:

@@ -42,7 +42,7 @@ from training_watch.journal import log, printable
 from training_watch.launching import Launcher, LaunchError, NotStarted, Started, UnitState
 from training_watch.mark import amend
 from training_watch.marker import MarkerError, read_marker
-from training_watch.published import GapReport, JobReport, Watching
+from training_watch.published import GapReport, JobReport, PendingReport, Watching
 from training_watch.records import Records
 from training_watch.timespan import spoken
 from training_watch.trigger import Held, trigger
@@ -108,7 +108,7 @@ class Keeper:
         self._touched.all("the daemon has just started")
         noticed = self._noticed = self._records.snapshot.noticed()
         ago = since(noticed, now) if noticed is not None else self.job.settings.debounce
-        if ago < self.job.settings.debounce and self._records.snapshot.pending() is not None:
+        if ago < self.job.settings.debounce and self._records.snapshot.is_pending():
             self._step(Changed(now.elapsed - ago))
         self._observe(now)
 
@@ -148,8 +148,9 @@ class Keeper:
     def report(self) -> JobReport:
         """What `status` shows beside what it can read itself."""
         state, burst, condition = self.state, self.state.burst, self.watcher.condition
-        noisiest, rescanned = self._touched.noisiest, self._rescanned
+        noisiest, rescanned, pending = self._touched.noisiest, self._rescanned, self.state.pending
         return JobReport(
+            pending=PendingReport(pending.count, pending.content, pending.own) if pending else None,
             touched=self._touched.count,
             burst=(burst.first_at, burst.last_at, burst.held_at) if burst else None,
             balks=state.balks,

@@ -58,9 +58,22 @@ class Watching:
 
 
 @dataclass(frozen=True, slots=True)
-class JobReport:
-    """What the daemon knows of one job and a command can't find out. Times are elapsed seconds of this boot."""
+class PendingReport:
+    """How much is pending, for those who don't want to count it again; the first paths they can read themselves."""
 
+    count: int
+    content: str
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobReport:
+    """What the daemon knows of one job, and a command couldn't find out, or not at once.
+
+    Times are elapsed seconds of this boot.
+    """
+
+    pending: PendingReport | None
     touched: int
     burst: tuple[float, float, float | None] | None
     balks: int
@@ -156,10 +169,11 @@ def _job(told: dict[str, Any]) -> JobReport:
     watching["gaps"] = tuple(
         GapReport(**{**gap, "folders": tuple(gap["folders"])}) for gap in watching["gaps"]
     )
-    burst = told["burst"]
+    burst, pending = told["burst"], told["pending"]
     return JobReport(
         **{
             **told,
+            "pending": PendingReport(**pending) if pending else None,
             "burst": (float(burst[0]), float(burst[1]), burst[2]) if burst else None,
             "absent": tuple(told["absent"]),
             "watching": Watching(**watching),

@@ -94,6 +94,10 @@ class Screen:
         blanks = " " * max(1, LABEL - columns(_text(label)))
         return self._folded(" " * indent + name + blanks, words, " " * (indent + LABEL))
 
+    def verbatim(self, *words: Words) -> str:
+        """A line that is never folded, with all its blanks and tabs: what another program wrote."""
+        return "".join(self._painted(word, keep="\t") for word in words)
+
     def table(self, heading: Sequence[str], rows: Sequence[Sequence[Words]], *, indent: int = 0) -> list[str]:
         """Columns as wide as their widest word; the last one has what is left, and is folded there."""
         every: list[Sequence[Words]] = [[dim(name) for name in heading], *rows]
@@ -112,18 +116,32 @@ class Screen:
     def _folded(self, start: str, words: Iterable[Words], hang: str) -> list[str]:
         """The words behind `start`, folded where that is too long; what is folded stands behind `hang`."""
         lines, line, at, fresh = [], start, columns(_bare(start)), True
+        run: list[Styled] = []
         for blank, parts in _units(words):
             needed = sum(columns(part.text) for part in parts)
             if self.width is not None and blank and not fresh and at + len(blank) + needed > self.width:
-                lines.append(line)
-                line, at, fresh = hang, len(hang), True
+                lines.append(line + self._joined(run))
+                line, run, at, fresh = hang, [], len(hang), True
             gap = "" if fresh else blank
-            line += gap + "".join(map(self._painted, parts))
+            run += [Styled(gap), *parts]
             at, fresh = at + len(gap) + needed, False
-        return [each.rstrip() for each in (*lines, line)]
+        return [each.rstrip() for each in (*lines, line + self._joined(run))]
 
-    def _painted(self, word: Words) -> str:
-        text = printable(_text(word))
+    def _joined(self, parts: Sequence[Styled]) -> str:
+        """Neighbours of one style are painted as one; blanks between them have that style too."""
+        found: list[Styled] = []
+        for part in parts:
+            blank = found[-1].text if len(found) > 1 and not found[-1].text.strip(" ") else ""
+            before = found[-2] if blank else found[-1] if found else None
+            if before is not None and part.text.strip(" ") and before.style is part.style:
+                found[-2 if blank else -1 :] = [Styled(before.text + blank + part.text, part.style)]
+            elif part.text:
+                found.append(part)
+        return "".join(map(self._painted, found))
+
+    def _painted(self, word: Words, keep: str = "") -> str:
+        parts = _text(word).split(keep) if keep else [_text(word)]
+        text = keep.join(map(printable, parts))
         if not self.colours or isinstance(word, str) or word.style is None or not text:
             return text
         return f"\x1b[{word.style.value}m{text}\x1b[0m"

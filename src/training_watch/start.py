@@ -60,7 +60,7 @@ def order_start(
     say(f"Timestamp: {_utc(now)}")
     say(f"Force: {'true' if force else 'false'}\n")
     with records_or_none(job) as records:
-        if records is not None and records.runs.recent(1) and records.snapshot.pending() is None:
+        if records is not None and records.runs.recent(1) and not records.snapshot.is_pending():
             say("Nothing changed since the last training.\n")
         if dry_run:
             _tell_dry(job, launcher, now, force=force)

@@ -15,7 +15,7 @@ from training_watch.config import Config, Job
 from training_watch.cooldown import since
 from training_watch.decide import Burst, State, order, step
 from training_watch.describe import next_start, sentence
-from training_watch.events import Compared, Moment, Observed, Order, Reason, Run, Running, Wait
+from training_watch.events import Compared, Moment, Observed, Order, Pending, Reason, Run, Running, Wait
 from training_watch.journal import printable
 from training_watch.launching import Launcher, LaunchError, UnitState
 from training_watch.marker import read_marker
@@ -75,7 +75,11 @@ def status_of(
     state = State(burst=Burst(*mine.burst) if mine is not None and mine.burst else None)
     obstacle = mine.obstacle if mine is not None else None
     state = step(state, Observed(now.elapsed, running, marker, history, obstacle), job.settings)
-    state = step(state, Compared(now.elapsed, records.snapshot.pending()), job.settings)
+    counted = mine.pending if mine is not None else None
+    pending = records.snapshot.pending(
+        Pending(counted.count, counted.content, own=counted.own) if counted is not None else None
+    )
+    state = step(state, Compared(now.elapsed, pending), job.settings)
     if mine is not None:
         state = replace(state, balks=mine.balks, balked_at=mine.balked_at, balked_why=mine.balked_why)
     current = order(state, now, job.settings)

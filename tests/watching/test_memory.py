@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ground.aged import age
 from training_watch.database import open_database
 from training_watch.watching import Ignore, Snapshot, Watcher
-from ground.aged import age
 from watching.tree import Tree, everything, exhausted
 
 

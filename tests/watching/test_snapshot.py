@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from training_watch.events import Moment
 from training_watch.watching import Snapshot, Touched
 from training_watch.watching.content import UNSETTLED, Content, Pace, content
 from training_watch.watching.rows import Batch, Rows
-from training_watch.watching.snapshot import PENDING
+from training_watch.watching.snapshot import FEW, PENDING
 from watching.tree import Tree, everything, exhausted
 
 
@@ -52,6 +53,62 @@ def test_a_failed_run_leaves_all_owed_under_the_same_name(tree: Tree) -> None:
     tree.begin()
     tree.snapshot.fail()
     assert tree.snapshot.pending() == before
+
+
+def test_very_many_are_not_counted_again_while_somebody_counts_them_and_a_few_always_are(tree: Tree) -> None:
+    many = FEW + 10
+    for number in range(many):
+        tree.write(f"new-{number:04}.md")
+    tree.see_all()
+    counted = tree.snapshot.pending()
+    assert counted is not None
+    said = replace(counted, count=many + 1, content="as it was said", sample=())
+    assert tree.snapshot.pending(said) == replace(said, sample=counted.sample)
+    assert tree.snapshot.pending(replace(said, count=FEW)) == counted, "there are more than were counted"
+    tree.train()
+    tree.write("a.md", "new")
+    tree.see()
+    few = tree.snapshot.pending(said)
+    assert few is not None
+    assert few.count == 1
+
+
+def test_what_was_seen_when_and_read_first_by_which_run_is_remembered(tree: Tree) -> None:
+    path = tree.roots[0] + b"/a.md"
+    first = tree.snapshot.known(path)
+    assert first is not None
+    assert (first.there, first.pending, first.run) == (True, False, None)
+    tree.write("a.md", "new")
+    tree.see()
+    second = tree.snapshot.known(path)
+    assert second is not None
+    assert (second.pending, second.seen_at) != (False, first.seen_at)
+    tree.begin()
+    tree.snapshot.succeed(7)
+    tree.begin()
+    tree.snapshot.succeed(8)
+    third = tree.snapshot.known(path)
+    assert third is not None
+    assert (third.pending, third.run) == (False, 7)
+    assert third.seen_at == second.seen_at
+    assert tree.snapshot.known_below(tree.roots[0]) == (3, 0)
+    (tree.root / "a.md").unlink()
+    tree.see()
+    gone = tree.snapshot.known(path)
+    assert gone is not None
+    assert (gone.there, gone.pending, gone.run) == (False, True, 7)
+    assert tree.snapshot.known_below(tree.roots[0]) == (2, 1)
+    assert tree.snapshot.known(tree.roots[0] + b"/never.md") is None
+
+
+def test_a_run_that_may_have_read_something_else_is_not_said_to_have_read_it(tree: Tree) -> None:
+    tree.begin()
+    tree.write("a.md", "during the run")
+    tree.see(running=True)
+    tree.snapshot.succeed(9)
+    known = tree.snapshot.known(tree.roots[0] + b"/a.md")
+    assert known is not None
+    assert (known.pending, known.unknown, known.run) == (True, True, None)
 
 
 def test_content_has_a_name_that_is_the_same_only_for_the_same_content(tree: Tree) -> None:
