@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import html
 import json
 import os
 import pty
@@ -346,3 +347,52 @@ def test_a_file_that_may_not_be_read_is_told(home: Home) -> None:
     (home.path / "docs/guide.md").chmod(0)
     home.run("trigger", "--wait")
     assert why(home, str(home.path / "docs/guide.md"))["fate"] == "forbidden"
+
+
+# ---- the picture ---------------------------------------------------------------------------------
+
+
+def labels(lines: list[str]) -> list[str]:
+    """The words in the column of labels, line by line."""
+    return [line[:10].strip() for line in lines if line.strip()]
+
+
+def drawn(picture: str) -> list[str]:
+    """The lines of an SVG in which each text has its place; the widest one says how wide a character is."""
+    texts = re.findall(
+        r'<text class="status-r\d+" x="([\d.]+)" y="([\d.]+)" textLength="([\d.]+)"[^>]*>([^<]*)</text>',
+        picture,
+    )
+    lines: dict[float, str] = {}
+    for x, y, length, text in texts:
+        words = html.unescape(text).replace("\xa0", " ").removesuffix("\n")
+        if words:
+            column = round(float(x) * len(words) / float(length))
+            lines[float(y)] = lines.get(float(y), "").ljust(column) + words
+    return [line for _, line in sorted(lines.items())]
+
+
+def test_the_readmes_picture_is_the_screen_as_it_is_now(home: Home, manager: Manager) -> None:
+    """Its words were a real screen's (manual/picture.py); here a job is in the same state."""
+    lines = drawn((MANUAL / "status.svg").read_text())
+    began = lines.index("$ training-watch status")
+    tell = '{"schema": 1, "invocation": "\'$INVOCATION_ID\'", "quality": "nDCG@10 0.5"}'
+    home.mode(f"mkdir -p .cache/crystal; echo '{tell}' >$TRAINING_STATUS_FILE")
+    home.edit("text", "index.md")
+    with daemon(home, manager):
+        trained(home, manager)
+        for name in ("guide.md", "index.md"):
+            home.edit("another text", name)
+        eventually(lambda: job(home)["waiting_for"] == "cooldown", 20, "it waits for the cooldown")
+        screen = home.run("status").stdout.splitlines()
+    assert labels(lines[began + 1 :]) == labels(screen)
+
+
+def test_each_figure_of_the_readme_is_a_measured_one() -> None:
+    readme, measured = (MANUAL.parent / "README.md").read_text(), (MANUAL / "benchmarks.md").read_text()
+    table = readme.split("\n## Measured\n")[1].split("\n## ")[0]
+    rows = [row.strip("|").split("|") for row in table.splitlines() if row.startswith("| ")]
+    figures = [cell.strip() for row in rows[1:] for cell in row[1:]]
+    assert len(figures) == 5 * 3
+    cells = {cell.strip() for row in measured.splitlines() if row.startswith("|") for cell in row.split("|")}
+    assert [figure for figure in figures if figure not in cells] == []
