@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-from training_watch import clock
+from training_watch import clock, places
 from training_watch.begin import begin
 from training_watch.config import Job
 from training_watch.database import DatabaseError
@@ -43,6 +43,11 @@ def supervise_job(job: Job) -> int:
         except DatabaseError as error:
             say(f"No sign of life recorded ({error}); tried again in {spoken(process.ALIVE_EVERY)}")
 
+    folder = places.status_file(job.service).parent
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        say(f"The training can't say how far it is: {folder}: {error.strerror}; it trains all the same")
     try:
         command = program_of(job).command
     except NoProgram:

@@ -229,7 +229,6 @@ def home_command() -> list[str]:
 # What a training says of itself (docs/status-file.md), and what `status` makes of it
 
 TELLS = """
-mkdir -p .cache/crystal
 tell() { printf '%s' "$1" >"$TRAINING_STATUS_FILE.tmp"; mv "$TRAINING_STATUS_FILE.tmp" "$TRAINING_STATUS_FILE"; }
 """
 
