@@ -14,7 +14,7 @@ from training_watch.events import Outcome, Reason, Run
 from training_watch.journal import printable
 from training_watch.progress import Progress
 from training_watch.published import DaemonReport, GapReport, JobReport
-from training_watch.screen import Screen, Styled, Words, bad, dim, good, strong, warned
+from training_watch.screen import Screen, Styled, Words, bad, command, dim, good, strong, warned
 from training_watch.status import JobStatus
 from training_watch.timespan import spoken
 
@@ -70,7 +70,7 @@ def short(path: Path) -> str:
 
 def _daemon(screen: Screen, jobs: Iterable[Job], report: DaemonReport | None, now: datetime) -> list[str]:
     if report is None:
-        return screen.row(dim("daemon"), bad("not running"), f": {start_it(jobs)}", indent=0)
+        return screen.row(dim("daemon"), bad("not running"), ": ", command(start_it(jobs)), indent=0)
     if report.since is None:
         version = f" version {report.version}" if report.version else ""
         told = f": it is starting, or another version than this program's{version}"

@@ -36,10 +36,11 @@ class Style(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Styled:
-    """Words in one style, or in none."""
+    """Words in one style, or in none; `whole` ones are never folded."""
 
     text: str
     style: Style | None = None
+    whole: bool = False
 
 
 Words = str | Styled
@@ -63,6 +64,11 @@ def dim(text: str) -> Styled:
 
 def strong(text: str) -> Styled:
     return Styled(text, Style.STRONG)
+
+
+def command(text: str) -> Styled:
+    """What is to be typed, or copied: never in two lines."""
+    return Styled(text, Style.STRONG, whole=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +165,9 @@ def _units(words: Iterable[Words]) -> list[tuple[str, list[Styled]]]:
     units: list[tuple[str, list[Styled]]] = []
     for each in words:
         style = each.style if isinstance(each, Styled) else None
-        for blank, word in re.findall("( *)([^ ]*)", printable(_text(each))):
+        text = printable(_text(each))
+        whole = isinstance(each, Styled) and each.whole
+        for blank, word in [("", text)] if whole else re.findall("( *)([^ ]*)", text):
             if blank or not units:
                 units.append((blank, []))
             units[-1][1].append(Styled(word, style))

@@ -271,7 +271,7 @@ def test_the_question_that_decides_is_what_status_waits_for(home: Home, manager:
         passed = [step["question"] for step in why(home)["jobs"]["docs"]["steps"] if step["passed"]]
         assert passed[:5] == ["daemon", "already_running", "settling", "nothing_pending", "obstacle"]
         commands = [way["command"] for way in why(home)["jobs"]["docs"]["ways"]]
-        assert commands == ["training-watch trigger --force", f"rm {home.marker}"]
+        assert commands == ["training-watch trigger --force", "rm ~/.cache/crystal/last-training-run"]
         (home.path / "code").write_text("3")
         home.marker.unlink()
         until(lambda: home.runs() == 2, "the second training runs")

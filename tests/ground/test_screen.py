@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from fuzz.nasty import harmless
-from training_watch.screen import Screen, bad, columns, dim, good, strong, warned
+from training_watch.screen import Screen, bad, columns, command, dim, good, strong, warned
 
 NARROW = Screen(width=40, height=10)
 COLOURED = Screen(width=40, height=10, colours=True)
@@ -46,6 +46,13 @@ def test_a_line_is_folded_at_blanks_and_hangs_under_its_text() -> None:
 def test_a_path_without_blanks_is_never_broken() -> None:
     path = "/home/you/" + "x" * 60
     assert path in "\n".join(NARROW.row("pending", "a b ", path))
+
+
+def test_a_command_is_never_folded() -> None:
+    assert NARROW.row("to do", "forget it: ", command("rm ~/a/path/that/is not/short")) == [
+        "  to do     forget it:",
+        "            rm ~/a/path/that/is not/short",
+    ]
 
 
 def test_colour_is_taken_back_and_takes_no_room() -> None:

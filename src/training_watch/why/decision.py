@@ -8,7 +8,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from training_watch import places
 from training_watch.decide import State, failures
 from training_watch.describe import clock_time, counted, day_time, files, start_it
 from training_watch.events import Moment, Reason
@@ -66,8 +68,7 @@ def decision_of(status: JobStatus, now: Moment, *, trigger: str) -> Decision:
             steps.append(Step(str(question), True, _PASSED[question](status, now)))
     ways = _WAYS.get(status.reason, ()) if status.reason else ()
     told = [
-        Way(way.command.format(trigger=trigger, marker=shlex.quote(str(status.job.marker))), way.what)
-        for way in ways
+        Way(way.command.format(trigger=trigger, marker=_typed(status.job.marker)), way.what) for way in ways
     ]
     if status.report is None:
         told.insert(0, Way(start_it([status.job]), "start the daemon"))
@@ -152,6 +153,12 @@ _WAYS = {
     Reason.BALKED: (_DOCTOR,),
     Reason.OBSTACLE: (_DOCTOR,),
 }
+
+
+def _typed(path: Path) -> str:
+    """A path as it is typed in a shell."""
+    home = places.home()
+    return f"~/{shlex.quote(str(path.relative_to(home)))}" if home in path.parents else shlex.quote(str(path))
 
 
 def _tries(state: State) -> int:

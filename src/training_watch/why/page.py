@@ -10,7 +10,7 @@ from training_watch.describe import counted, day_time
 from training_watch.journal import printable
 from training_watch.overview import run_words, short
 from training_watch.published import JobReport
-from training_watch.screen import Screen, Words, bad, dim, good, strong, warned
+from training_watch.screen import Screen, Words, bad, command, dim, good, strong, warned
 from training_watch.status import JobStatus, run_json
 from training_watch.timespan import spoken
 from training_watch.why.decision import Decision
@@ -29,7 +29,7 @@ def decision_lines(screen: Screen, status: JobStatus, decision: Decision, now: d
     if status.last:
         lines += screen.row(dim("last run"), *run_words(status.last, now))
     for at, way in enumerate(decision.ways):
-        lines += screen.row(dim("to do") if at == 0 else "", f"{way.what}: ", strong(way.command))
+        lines += screen.row(dim("to do") if at == 0 else "", f"{way.what}: ", command(way.command))
     return lines
 
 
