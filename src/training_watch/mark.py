@@ -59,7 +59,9 @@ def judge(ending: Ending, *, stopping: bool) -> Outcome:
 def mark(job: Job, outcome: Outcome, ended: Moment, say: Callable[[str], None]) -> None:
     """Write the marker for a run that ended at `ended`. Raises MarkerError."""
     if outcome is Outcome.DEFERRED:
-        say(f"The training said: not now (exit {NOT_NOW}). That is no run: the marker stays as it is")
+        say(
+            f"{job.service}: the training said: not now (exit {NOT_NOW}); that is no run, the marker stays as it is"
+        )
         return
     write_marker(job.marker, ended)
     say(f"Training marker updated: {job.marker}")

@@ -59,6 +59,7 @@ class _Tree:
 
     def __init__(self, job: Job, *, everything: bool, say: Callable[[str], None]) -> None:
         self._say = say
+        self._names = ", ".join(map(str, job.paths))
         self._ignore = Ignore(job.roots, job.ignore, gitignore=job.gitignore)
         shown = Ignore(job.roots, (), gitignore=False, editors=False) if everything else self._ignore
         self._connection: sqlite3.Connection = temporary()
@@ -125,7 +126,7 @@ class _Tree:
         for touched in self._fresh:
             if touched.everything and not self._known:
                 self._say(
-                    "Changes may have been lost while the tree was first looked at; those from now on are told"
+                    f"{self._names}: changes may have been lost while it was first looked at; those from now on are told"
                 )
             self._owed.merge(touched)
             self._told.update(

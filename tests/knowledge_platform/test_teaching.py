@@ -238,7 +238,7 @@ def test_the_same_question_is_pinned_anew(trained: "Crystal") -> None:
     assert "no longer ops/logs.md#rotation" in said.stdout
     assert (
         said.stderr
-        == "at present install.md#steps is not among the first 5: trainings are refused until it is\n"
+        == "install.md#steps is not among the first 5 now: trainings are refused until it is, or crystal golden remove\n"
     )
     assert [one.path for one in load(trained.store)] == ["install.md"]
 

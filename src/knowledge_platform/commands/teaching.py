@@ -111,7 +111,7 @@ def add(question: str, section: str) -> int:
         ).passages
     ]:
         click.echo(
-            f"at present {printable(place.name)} is not among the first {GOLDEN_TOP}: trainings are refused until it is",
+            f"{printable(place.name)} is not among the first {GOLDEN_TOP} now: trainings are refused until it is, or crystal golden remove",
             err=True,
         )
     return 0

@@ -82,7 +82,7 @@ def remove(store: Store, which: str) -> Golden:
         ConfigError: there is none, or the file can't be understood.
     """
     if not store.folder.is_dir():
-        raise ConfigError("there is no golden query: see crystal golden list")
+        raise ConfigError(f"{store.folder} has no golden query: pin one with crystal golden add")
     with store.swapping():
         every = load(store)
         same = [number for number, one in enumerate(every) if normalised(one.query) == normalised(which)]

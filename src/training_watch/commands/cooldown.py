@@ -85,7 +85,7 @@ def trigger(
     from training_watch.start import order_start
 
     if wait and no_watch:
-        raise click.UsageError("--wait and --no-watch exclude each other")
+        raise click.UsageError("--wait and --no-watch exclude each other: give one of them")
     one = read_config(config_path).job(job)
     order_start(config_path, one, force=force, wait=wait, no_watch=no_watch, dry_run=dry_run)
 
