@@ -131,8 +131,10 @@ def test_an_entry_is_read_whatever_its_message_is_made_of() -> None:
         "__MONOTONIC_TIMESTAMP": "12",
         "_SYSTEMD_INVOCATION_ID": A,
     }
-    assert entry(json.dumps(line)) == Entry("ba\N{REPLACEMENT CHARACTER}d", boot_id="c", monotonic=12)
-    assert entry('{"MESSAGE": null}') == Entry("", nameless=True)
+    assert entry(json.dumps(line)) == Entry(
+        "ba\N{REPLACEMENT CHARACTER}d", boot_id="c", monotonic=12, speaker=A
+    )
+    assert entry('{"MESSAGE": null}') == Entry("")
     assert entry('{"MESSAGE": ["one", "two"]}').message == "two"
 
 

@@ -191,9 +191,18 @@ def test_a_follower_of_a_run_long_over_reads_it_and_ends(guest: Guest) -> None:
     invocation = guest.started(unit)
     guest.until(lambda: not guest.state(unit).active, "it is over")
     followed = guest.ask("follow", unit, invocation)
-    # Where journald was too late to look up who spoke, a line comes at the end.
-    assert sorted(int(line) for line in followed if line.isdecimal()) == list(range(1, 501))
+    assert [int(line) for line in followed if line.isdecimal()] == list(range(1, 501))
     assert len(guest.ask("lines", unit, invocation)) == 100
+
+
+def test_the_last_lines_of_children_that_are_gone_already_are_the_last_ones(guest: Guest) -> None:
+    unit = guest.unit("ExecStart=/bin/sh -c 'for i in $(seq 300); do sh -c \"echo $i\"; done'")
+    invocation = guest.started(unit)
+    guest.until(lambda: not guest.state(unit).active, "it is over")
+    guest.until(lambda: "300" in guest.ask("lines", unit, invocation), "its last word is in the journal")
+    last = [int(line) for line in guest.ask("lines", unit, invocation) if line.isdecimal()]
+    assert last == list(range(301 - len(last), 301))
+    assert len(last) > 90
 
 
 def test_the_manager_is_found_without_its_variables_and_named_when_it_is_gone(guest: Guest) -> None:

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
+
+# Who speaks where it is neither the training nor the watcher: the service manager, or what does its work.
+MANAGER, SUPERVISOR = "systemd", "supervisor"
 
 
 class LaunchError(Exception):
@@ -73,3 +77,44 @@ class Launcher(Protocol):
 
     def hints(self) -> list[str]:
         """The commands with which a person follows the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """A run that the log knows of."""
+
+    invocation: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line that was logged.
+
+    `at` is None where nobody noted the time: it is not before the line that stands before it. `who`: the unit's short
+    name, MANAGER or SUPERVISOR. `priority` is syslog(3)'s, 6 for what is not told apart. `invocation`: the run that it
+    is of, else empty.
+    """
+
+    at: datetime | None
+    unit: str
+    who: str
+    message: str
+    priority: int = 6
+    invocation: str = ""
+
+
+class Log(Protocol):
+    """What a training and the watcher have said. All raise LaunchError where it can't be read."""
+
+    def begins(self) -> list[Begin]:
+        """The runs that it still has, oldest first."""
+
+    def of_run(self, invocation: str) -> list[Line]:
+        """All lines of that run, oldest first."""
+
+    def heard(self, since: Begin | None, *, lead: int) -> Iterator[list[Line]]:
+        """All lines of both since a run's beginning, as one list, then for ever those that come.
+
+        Before them `lead` lines of the watcher. Without `since`: the last `lead` lines of both.
+        """

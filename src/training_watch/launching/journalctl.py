@@ -1,6 +1,7 @@
-"""Reading the journal: entries that match, and a run's entries as they come.
+"""Reading the journal: entries that match, and entries as they come.
 
-Reading bytes and understanding them are two functions; what an entry means for a start is systemd.py's.
+Reading bytes and understanding them are two functions; what an entry means for a start is systemd.py's,
+and of which run it is, unitlog.py's.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import select
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from training_watch import clock
@@ -22,15 +24,19 @@ _QUIET = 0.4
 _ASK_AGAIN = 5.0
 
 _FIELDS = (
-    "MESSAGE,MESSAGE_ID,JOB_TYPE,JOB_RESULT,UNIT_RESULT,USER_INVOCATION_ID,_SYSTEMD_INVOCATION_ID,_BOOT_ID"
+    "MESSAGE,MESSAGE_ID,PRIORITY,SYSLOG_IDENTIFIER,JOB_TYPE,JOB_RESULT,UNIT_RESULT,USER_UNIT,"
+    "USER_INVOCATION_ID,_SYSTEMD_USER_UNIT,_SYSTEMD_INVOCATION_ID,_BOOT_ID"
 )
+# systemd.journal-fields(7), and the catalog's "A start job for unit … has begun execution".
+STARTING = "7d4958e842da4a758f6c1cdc7b36dcc5"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One entry of the journal, as far as it matters here; times are in microseconds.
 
-    `invocation` is the one that the manager speaks of. `nameless`: the one that speaks has none.
+    `about` and `invocation` are the unit and the activation that the manager speaks of, `unit` and `speaker`
+    those that speak; each is empty where there is none, or where journald came too late to look.
     """
 
     message: str
@@ -43,7 +49,16 @@ class Entry:
     monotonic: int = 0
     realtime: int = 0
     cursor: str = ""
-    nameless: bool = False
+    about: str = ""
+    unit: str = ""
+    speaker: str = ""
+    identifier: str = ""
+    priority: int = 6
+
+    @property
+    def starts(self) -> bool:
+        """The manager said that an activation begins."""
+        return self.message_id == STARTING
 
     @property
     def last_words(self) -> bool:
@@ -65,7 +80,11 @@ def entry(line: str) -> Entry:
         monotonic=int(fields.get("__MONOTONIC_TIMESTAMP", 0)),
         realtime=int(fields.get("__REALTIME_TIMESTAMP", 0)),
         cursor=_text(fields.get("__CURSOR")),
-        nameless="_SYSTEMD_INVOCATION_ID" not in fields,
+        about=_text(fields.get("USER_UNIT")),
+        unit=_text(fields.get("_SYSTEMD_USER_UNIT")),
+        speaker=_text(fields.get("_SYSTEMD_INVOCATION_ID")),
+        identifier=_text(fields.get("SYSLOG_IDENTIFIER")),
+        priority=int(_text(fields.get("PRIORITY")) or 6),
     )
 
 
@@ -81,9 +100,27 @@ def _text(value: object) -> str:
 _NO_JOURNALCTL = 'there is no journalctl on this machine: install systemd\'s, or put `launcher = "process"` into the configuration'
 
 
-def of(invocation: str) -> tuple[str, ...]:
-    """The matches for a run's own lines, and for what the manager says of it ("+" is "or")."""
-    return (f"_SYSTEMD_INVOCATION_ID={invocation}", "+", f"USER_INVOCATION_ID={invocation}")
+_CAN_NOT_READ = (
+    "your user may not read the journal: run `sudo usermod -aG systemd-journal $USER` and log in anew"
+)
+_NO_JOURNAL = (
+    "no journal is kept on this machine: put Storage=persistent into /etc/systemd/journald.conf "
+    "and run `sudo systemctl restart systemd-journald`"
+)
+
+
+def trouble() -> str | None:
+    """Why the journal says nothing, with the mend, where that is the journal's fault. Raises LaunchError."""
+    # --quiet would hide that there is no file.
+    said = _asked(["journalctl", "--no-pager", "--lines=1", "--output=cat"]).stderr
+    if "insufficient permissions" in said:
+        return _CAN_NOT_READ
+    return _NO_JOURNAL if "No journal files were found" in said else None
+
+
+def moment(usec: int) -> str:
+    """A time for --since= and --until=, to the microsecond."""
+    return f"@{usec // 1_000_000}.{usec % 1_000_000:06}"
 
 
 def _command(*words: str) -> list[str]:
@@ -102,9 +139,21 @@ def _command(*words: str) -> list[str]:
 
 def read(*words: str) -> list[Entry]:
     """The entries that match, oldest first. Raises LaunchError."""
+    # "No journal files were found" is exit code 1 and no error here: nothing was logged.
+    answer = _asked(_command(*words))
+    return [entry(line) for line in answer.stdout.splitlines() if line.startswith("{")]
+
+
+def last(count: int, *words: str) -> list[Entry]:
+    """The last `count` of the entries that match, oldest first. Raises LaunchError."""
+    # Forwards, --lines= counts from --since= on, and from the journal's end whatever --until= says (252).
+    return read("--reverse", f"--lines={count}", *words)[::-1]
+
+
+def _asked(command: list[str]) -> subprocess.CompletedProcess[str]:
     try:
-        answer = subprocess.run(
-            _command(*words),
+        return subprocess.run(
+            command,
             env=environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -119,26 +168,40 @@ def read(*words: str) -> list[Entry]:
         raise LaunchError(
             "journalctl did not answer within 30 s: see `journalctl --user --lines=1`"
         ) from None
-    # "No journal files were found" is exit code 1 and no error here: nothing was logged.
-    return [entry(line) for line in answer.stdout.splitlines() if line.startswith("{")]
 
 
-def follow(invocation: str, *, ended: Callable[[], bool]) -> Iterator[Entry]:
-    """What `journalctl --follow` says, until the run has ended and the journal is quiet."""
+def until_over(*words: str, ended: Callable[[], bool]) -> Iterator[Entry]:
+    """All entries that match, and those to come until `ended` says so and the journal is quiet. Raises LaunchError."""
+    with _following(*words) as pipe:
+        yield from _until_quiet(pipe, ended)
+
+
+def endless(*words: str) -> Iterator[list[Entry]]:
+    """All entries that match, and those to come, in the portions in which they are read. Raises LaunchError."""
+    with _following(*words) as pipe:
+        while (found := pipe.read(within=_ASK_AGAIN)) is not None:
+            yield found
+    raise LaunchError("journalctl ended: see `journalctl --user --lines=1`")
+
+
+@contextmanager
+def _following(*words: str) -> Iterator[_Pipe]:
     try:
         child = subprocess.Popen(
-            _command("--follow", "--no-tail", *of(invocation)),
+            _command("--follow", "--no-tail", *words),
             env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            # A terminal's Ctrl-C is for this program, which ends the other.
+            process_group=0,
         )
     except FileNotFoundError:
         raise LaunchError(_NO_JOURNALCTL) from None
     if child.stdout is None:
         raise AssertionError("the follower was started without a pipe")
     try:
-        yield from _until_quiet(_Pipe(child.stdout.fileno()), ended)
+        yield _Pipe(child.stdout.fileno())
     finally:
         child.kill()
         child.communicate()

@@ -319,7 +319,7 @@ class _Run:
         if environment is not None:
             returncode, late = self._ran(environment)
             how = ending(returncode, late=late)
-        runlog.say_end(self._log, name, how)
+        runlog.say_end(self._log, name, how, clock.calendar())
         marked = self._isolated(lambda: self._duties.mark(name, *how))
         _write_record(self._fd, replace(self._record, result=how[0], status=how[2]))
         if not marked:

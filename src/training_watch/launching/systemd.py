@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 from training_watch import clock
-from training_watch.launching import LaunchError, NotStarted, NoUnit, Started, UnitState, journalctl
+from training_watch.launching import LaunchError, NotStarted, NoUnit, Started, UnitState, journalctl, unitlog
 from training_watch.launching.exits import exit_status
 from training_watch.launching.systemctl import (
     environment,
@@ -43,8 +42,6 @@ PROPERTIES = (
 # How long journald may lag behind the manager that has just logged a job's end. Arbitrary.
 _JOURNAL_LAG = 2.0
 
-# systemd.journal-fields(7), and the catalog's "A start job for unit … has begun execution".
-_STARTING = "7d4958e842da4a758f6c1cdc7b36dcc5"
 # ---- understanding ------------------------------------------------------------------------------
 
 
@@ -79,7 +76,7 @@ def verdict(entries: Iterable[journalctl.Entry]) -> Started | NotStarted | None:
     for each in entries:
         if each.unit_result == "exec-condition":
             return NotStarted("skipped: one of its ExecCondition= lines said no")
-        if each.message_id == _STARTING:
+        if each.starts:
             started = each.invocation
         if "repeated too quickly" in each.message:
             return NotStarted("refused by its start limit (StartLimitBurst=)")
@@ -157,41 +154,13 @@ class Systemd:
         """The last lines that this activation has logged, without time stamps."""
         if last <= 0:
             return []
-        own = journalctl.read(f"--lines={last}", *journalctl.of(invocation))
-        both = sorted([*own, *self._strays(own, last=last)], key=lambda each: each.realtime)
-        return [line for each in both for line in each.message.splitlines()][-last:]
+        entries = unitlog.run_entries(self.unit, invocation, last=last)
+        return [line for each in entries for line in each.message.splitlines()][-last:]
 
     def follow(self, invocation: str) -> Iterator[str]:
         """Its lines from the first, as they come, until it has ended and all are out."""
-        ends: list[journalctl.Entry] = []
-        for each in journalctl.follow(invocation, ended=lambda: self._ended(invocation)):
-            ends[1:] = [each]
+        for each in unitlog.follow_run(self.unit, invocation, ended=lambda: self._ended(invocation)):
             yield from each.message.splitlines()
-        # What reached the journal while the follower was being ended, and what the follower couldn't know for ours.
-        rest = journalctl.read(
-            *([f"--after-cursor={ends[-1].cursor}"] if ends else []), *journalctl.of(invocation)
-        )
-        for each in (*rest, *self._strays([*ends, *rest], last=None)):
-            yield from each.message.splitlines()
-
-    def _strays(self, own: Sequence[journalctl.Entry], *, last: int | None) -> list[journalctl.Entry]:
-        """The lines logged in a run's time that don't carry its name.
-
-        When journald reads a line whose process is gone already, it can look up neither invocation
-        nor, sometimes, cgroup: 252 and 257 lost one in five lines of shells that say a word and end, and
-        sometimes all that a short-lived child wrote. Then the unit's name must do, or else its
-        SyslogIdentifier=, which `install` sets.
-        """
-        if not own:
-            return []
-        first, final = own[0].realtime, own[-1].realtime + 1_000_000
-        found = journalctl.read(
-            *([] if last is None else [f"--lines={last}"]),
-            f"--since=@{first // 1_000_000}",
-            f"--until=@{final // 1_000_000 + 1}",
-            *(f"_SYSTEMD_USER_UNIT={self.unit}", "+", f"SYSLOG_IDENTIFIER={Path(self.unit).stem}"),
-        )
-        return [each for each in found if each.nameless and first <= each.realtime <= final]
 
     def hints(self) -> list[str]:
         return [f"journalctl --user -u {self.unit} -f", f"systemctl --user status {self.unit}"]
