@@ -123,6 +123,31 @@ def open_database(path: Path, *, say: Callable[[str], None], wait: float = 5.0) 
         raise DatabaseError(refused(path, error)) from error
 
 
+@contextmanager
+def opened_to_read(path: Path, *, wait: float = 5.0) -> Iterator[sqlite3.Connection]:
+    """state.db as it is, of which nothing is changed. Raises DatabaseError, also where there is none."""
+    try:
+        # Not mode=ro, which leaves two files beside it when no other process has it open.
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=wait, isolation_level=None)
+    except sqlite3.Error as error:
+        raise DatabaseError(refused(path, error)) from error
+    connection.text_factory = _text
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version in UPGRADES:
+            raise DatabaseError(
+                f"{path} is of an older version: `training-watch status` takes it to this one"
+            )
+        if version != VERSION:
+            raise DatabaseError(f"{path} is not this program's: schema version {version}, not {VERSION}")
+        yield connection
+    except sqlite3.Error as error:
+        raise DatabaseError(refused(path, error)) from error
+    finally:
+        connection.close()
+
+
 def temporary() -> sqlite3.Connection:
     """The same tables for as long as the process lives: for what is to be forgotten."""
     # A nameless file rather than memory: SQLite keeps a small cache of it, however large the tree.

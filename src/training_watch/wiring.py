@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from training_watch import places
 from training_watch.config import Config, Job
-from training_watch.launching import Launcher, NoManager
+from training_watch.launching import Launcher, Log, NoManager
 
 
 def ourselves(config_path: Path) -> list[str]:
@@ -26,6 +27,21 @@ def launcher_of(config_path: Path, job: Job) -> Launcher:
     from training_watch.launching.systemd import Systemd  # noqa: PLC0415 - idem
 
     return Systemd(job.service)
+
+
+def log_of(job: Job, watcher: str) -> Log:
+    """What has been said by this job's training, and by the watcher, whose unit has that name."""
+    if job.launcher == "process":
+        from training_watch.journal import KEPT  # noqa: PLC0415 - each job loads one of the two
+        from training_watch.launching.filelog import FileLog  # noqa: PLC0415 - idem
+        from training_watch.launching.process import log_file  # noqa: PLC0415 - idem
+
+        daemon = places.log_file()
+        older = [daemon.with_name(f"{daemon.name}.{number}") for number in range(KEPT, 0, -1)]
+        return FileLog(job.service, watcher, log_file(job.service), [*older, daemon])
+    from training_watch.launching.unitlog import JournalLog  # noqa: PLC0415 - idem
+
+    return JournalLog(job.service, watcher)
 
 
 def obstacle_of(config: Config, job: Job) -> str | None:

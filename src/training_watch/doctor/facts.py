@@ -112,7 +112,7 @@ def facts(config_path: Path, job: str | None, trying: Callable[[str], None]) -> 
     jobs: tuple[Job, ...] = ()
     if config is not None:
         jobs = config.jobs if job is None else (config.job(job),)
-    watcher = _watcher(config_path)
+    watcher = watcher_of(config_path)
     wanted = [watcher, *(each.service for each in jobs if each.launcher == "systemd")]
     manager, silence = None, ""
     if config is None or any(each.launcher == "systemd" for each in config.jobs):
@@ -153,7 +153,7 @@ def _program(config_path: Path) -> str:
     return name
 
 
-def _watcher(config_path: Path) -> str:
+def watcher_of(config_path: Path) -> str:
     """The name of the watcher's unit: `install --unit` may have given it another."""
     try:
         names = [path.name for path, text in installed(config_path) if watches(path, text)]
