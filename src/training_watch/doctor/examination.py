@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from training_watch import places
 from training_watch.config import Job
 from training_watch.doctor import machine, manager, program, records, tree, units
 from training_watch.doctor.facts import Facts, facts
@@ -75,7 +76,8 @@ def _told(check: str, job: str | None, look: Callable[[], Iterable[Finding]]) ->
     try:
         found.extend(look())
     except (OSError, sqlite3.Error) as error:
-        what, _, mend = refused(None, error).partition("; ")
+        where = places.database() if isinstance(error, sqlite3.Error) else None
+        what, _, mend = refused(where, error).partition("; ")
         found.append(
             fault(f"could not be checked: {what}", mend or "journalctl -k   # what the kernel says of it")
         )

@@ -60,7 +60,8 @@ def linger(facts: Facts) -> Iterator[Finding]:
     else:
         yield fault(
             "lingering is off: daemon and training end when you log out, and start when you log in",
-            "loginctl enable-linger",
+            # Some systems let nobody but an administrator turn it on.
+            f"loginctl enable-linger || sudo loginctl enable-linger {user()}",
         )
 
 

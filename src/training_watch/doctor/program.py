@@ -132,7 +132,7 @@ def starts(facts: Facts, job: Job) -> Iterator[Finding]:
         if line[1:2] != ("train",) or not is_crystal(Path(line[0])):
             continue
         facts.trying(f"Trying `{Path(line[0]).name} train --check` as {job.service} would")
-        yield from _checked(facts, line, training.stage.run((*line, "--check", "--json")))
+        yield from _checked(facts, job, line, training.stage.run((*line, "--check", "--json")))
 
 
 def _training(facts: Facts, job: Job) -> Training | None:
@@ -235,7 +235,7 @@ def is_crystal(program: Path) -> bool:
         return False
 
 
-def _checked(facts: Facts, line: tuple[str, ...], ended: Ended) -> Iterator[Finding]:
+def _checked(facts: Facts, job: Job, line: tuple[str, ...], ended: Ended) -> Iterator[Finding]:
     told = _json(ended.stdout)
     checks: dict[str, Any] = told.get("checks") or {}
     failed = {name: str(check["text"]) for name, check in checks.items() if not check["ok"]}
@@ -245,7 +245,8 @@ def _checked(facts: Facts, line: tuple[str, ...], ended: Ended) -> Iterator[Find
         # Without an answer of its own it broke down on the way, as on an import: its last line is the error.
         text = str(told["error"]) if "error" in told else ended.last_words
         name = "docs" if "error" in told else "programs"
-        yield fault(f"crystal train doesn't start: {text}", _crystals_mend(facts, line, name))
+        if name != "docs" or all(path.is_dir() for path in job.paths):  # else that check has said so
+            yield fault(f"crystal train doesn't start: {text}", _crystals_mend(facts, line, name))
     if ended.status != 0:
         return
     encoder = str(checks.get("encoder", {}).get("text", ""))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 from training_watch import places
@@ -28,6 +30,8 @@ from training_watch.timespan import spoken
 from training_watch.watching import escaped
 from training_watch.wiring import launcher_of, obstacle_of
 
+T = TypeVar("T")
+
 # A marker is written as its training ends; two clocks that differ by less are one. Arbitrary.
 _SLACK = timedelta(minutes=1)
 
@@ -35,19 +39,28 @@ _SLACK = timedelta(minutes=1)
 # ---- state.db -----------------------------------------------------------------------------------
 
 
-@contextmanager
-def looked_at() -> Iterator[sqlite3.Connection | None]:
-    """state.db, to be read; None where there is none, or one that this program's queries don't fit.
+def remembered(question: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+    """What state.db answers; `otherwise` where there is none that can be asked, which is another check's business.
 
-    Nothing is written: no table, no upgrade, and it is never set aside. Raises sqlite3.Error.
+    Nothing is written: no table, no upgrade, and it is never set aside. Raises sqlite3.OperationalError.
     """
     path = places.database()
-    if not path.exists():
-        yield None
-        return
-    with closing(_opened(path)) as connection:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        yield connection if version == VERSION else None
+    if not os.access(path, os.R_OK):
+        return otherwise
+    try:
+        with closing(_opened(path)) as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            return question(connection) if version == VERSION else otherwise
+    except sqlite3.DatabaseError as error:
+        if _is_damage(error):
+            return otherwise
+        raise
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    # An operation may fail for a lock or a disk, and be tried again; but of a text that isn't UTF-8, and of some
+    # pages that make no sense, sqlite3 says that the operation failed, too.
+    return not isinstance(error, sqlite3.OperationalError) or bool(re.search("malformed|decode", str(error)))
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -94,12 +107,9 @@ def _damage(path: Path) -> str:
     try:
         with closing(_opened(path)) as connection:
             found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-    except sqlite3.OperationalError as error:
-        # A lock, or a disk that fails: not the file's own fault. What SQLite can't open is looked at by others.
-        if "malformed" not in str(error) and "decode" not in str(error):
-            raise
-        return str(error)
     except sqlite3.DatabaseError as error:
+        if not _is_damage(error):
+            raise
         return str(error)
     return "" if found == "ok" else found.splitlines()[-1]
 
@@ -161,6 +171,9 @@ def waiting(facts: Facts, job: Job) -> Iterator[Finding]:
     status = _status(facts, job)
     if status is None or facts.config is None:
         return
+    if status.last is not None and status.last.began.calendar > facts.now.calendar + _SLACK:
+        began = f"{status.last.began.calendar.astimezone():%Y-%m-%d %H:%M}"
+        yield note(f"the last run began {began}, which is yet to come: the clock was set back since")
     see = _see(job)
     force = f"{facts.program} trigger {job.name} --force"
     match status.reason:
@@ -181,27 +194,16 @@ def waiting(facts: Facts, job: Job) -> Iterator[Finding]:
 
 
 def _status(facts: Facts, job: Job) -> JobStatus | None:
-    """What the job waits for; None where state.db has nothing to say of it, which is another check's business."""
+    """What the job waits for; None where state.db can't be asked, or the marker, which other checks say."""
+
+    def status(connection: sqlite3.Connection) -> JobStatus:
+        launcher = launcher_of(facts.config_path, job)
+        return status_of(job, records_of(connection, job), launcher, facts.report, facts.now)
+
     try:
-        with looked_at() as connection:
-            if connection is None:
-                return None
-            records = records_of(connection, job)
-            return status_of(job, records, launcher_of(facts.config_path, job), facts.report, facts.now)
+        return remembered(status, None)
     except MarkerError:
         return None
-    except sqlite3.OperationalError:
-        raise
-    except sqlite3.DatabaseError:
-        return None
-
-
-def last_run_at(facts: Facts, job: Job) -> str | None:
-    """When the last run began, if that is yet to come."""
-    status = _status(facts, job)
-    if status is None or status.last is None or status.last.began.calendar <= facts.now.calendar + _SLACK:
-        return None
-    return f"{status.last.began.calendar.astimezone():%Y-%m-%d %H:%M}"
 
 
 def _see(job: Job) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from training_watch import __version__
 from training_watch.describe import counted
 from training_watch.doctor.findings import Finding, Verdict
-from training_watch.screen import Screen, Styled, Words, bad, dim, good, strong, warned
+from training_watch.screen import Screen, Words, bad, dim, good, strong, warned
 
 # Changes when a key of the JSON changes its meaning or goes. New keys may come.
 SCHEMA = 1
@@ -49,7 +49,7 @@ def _told(screen: Screen, each: Finding, *, several: bool) -> list[str]:
     mark = bad("fault") if each.verdict is Verdict.FAULT else warned("note")
     lines = screen.row(mark, strong(_name(each, several=several)), f": {each.text}", indent=0)
     if each.mend:
-        lines += replace(screen, width=None).row(dim("mend"), Styled(each.mend), indent=0)
+        lines += replace(screen, width=None).row(dim("mend"), strong(each.mend), indent=0)
     return lines
 
 
@@ -60,7 +60,11 @@ def _name(each: Finding, *, several: bool) -> str:
 def _summary(found: Sequence[Finding]) -> list[Words]:
     counts = Counter(each.verdict for each in found)
     faults, notes = counts[Verdict.FAULT], counts[Verdict.NOTE]
-    said: list[Words] = [f"{counted(len(found), 'check')}, "]
-    said += [bad(counted(faults, "fault")) if faults else good("no fault")]
-    said += [", ", warned(counted(notes, "note")) if notes else "no note"]
-    return [*said, "" if faults else ": nothing would stop a training"]
+    verdict = bad(f"{counted(faults, 'fault')} would stop a training") if faults else good("no fault")
+    end = "" if faults else ": nothing would stop a training"
+    return [
+        f"{counted(len(found), 'check')}, ",
+        verdict,
+        f", {counted(notes, 'note') if notes else 'no note'}",
+        end,
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sqlite3
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from training_watch.describe import folders as counted_folders
 from training_watch.describe import unreadable
 from training_watch.doctor.facts import Facts
 from training_watch.doctor.findings import Finding, fault, fine, note
-from training_watch.doctor.records import looked_at
+from training_watch.doctor.records import remembered
 from training_watch.installing.manager import user
 from training_watch.journal import printable
 from training_watch.mends import refused
@@ -67,10 +68,11 @@ def _folder(facts: Facts, root: Path) -> Finding | None:
 
 def _vanished(job: Job) -> list[str]:
     """The roots, and the mounts inside them, that are there but empty: what they showed was mounted, and is no more."""
-    with looked_at() as connection:
-        if connection is None:
-            return []
-        absent = Roots(connection, job.name, Rows(connection, job.name), job.roots).absent()
+
+    def asked(connection: sqlite3.Connection) -> frozenset[bytes]:
+        return Roots(connection, job.name, Rows(connection, job.name), job.roots).absent()
+
+    absent: frozenset[bytes] = remembered(asked, frozenset())
     return sorted(os.fsdecode(place) for place in absent if os.path.isdir(place))
 
 
@@ -118,8 +120,7 @@ def inotify(facts: Facts) -> Iterator[Finding]:
 
 
 def _known(job: Job) -> int:
-    with looked_at() as connection:
-        return sum(1 for _ in Rows(connection, job.name).folders()) if connection is not None else 0
+    return remembered(lambda connection: sum(1 for _ in Rows(connection, job.name).folders()), 0)
 
 
 def _found(job: Job, most: int) -> int:

@@ -12,6 +12,7 @@ from training_watch import __version__, places, units
 from training_watch.config import Job
 from training_watch.doctor.facts import Facts, Unit, file_text, watches
 from training_watch.doctor.findings import Finding, fault, fine, note
+from training_watch.doctor.machine import unwritable
 from training_watch.installing.plan import InstallError, RemoveFile, WriteFile
 from training_watch.installing.unitfiles import installed, plan_units, text_of
 from training_watch.units import DROP_IN, UnitError
@@ -93,6 +94,8 @@ def daemon(facts: Facts) -> Iterator[Finding]:
     if report is None:
         if not facts.managed:
             yield fault("no daemon runs: nobody watches", f"{facts.program} run   # and leave it running")
+        elif unwritable(places.state_folder()) is not None:
+            pass  # then its lock can't be tried; the check of state.db names the folder
         elif unit is not None and unit.shown.get("ActiveState") == "active":
             yield fault(
                 f"{unit.name} is running, but holds no lock in {places.state_folder()}: it keeps its state elsewhere",
@@ -104,7 +107,7 @@ def daemon(facts: Facts) -> Iterator[Finding]:
     if facts.managed and report.pid and pid != str(report.pid):
         mend = f"kill {report.pid} && systemctl --user restart {facts.watcher}"
         yield note(
-            f"the daemon (pid {report.pid}) was not started by systemd, and nobody starts it again when it ends",
+            f"the daemon (pid {report.pid}) is not that of {facts.watcher}: nobody starts it again when it ends",
             mend,
         )
     if report.version and report.version != __version__:
