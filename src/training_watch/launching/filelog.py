@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,21 +47,30 @@ class FileLog:
         return [line for _, line in lines if line.invocation == invocation]
 
     def heard(self, since: Begin | None, *, lead: int) -> Iterator[list[Line]]:
-        training, watcher = _Tail(self.log, kept=runlog.kept), _Tail(self.daemon[-1])
-        runs, daemon = _Runs(self.unit), _Daemon(self.watcher)
-        said = [*daemon.placed(line for older in self.daemon[:-1] for line in _whole(older))]
-        said += daemon.placed(watcher.lines())
-        lines = [*runs.placed(training.lines())]
-        if since is None:
-            yield _merged(lines, said)[-lead:]
-        else:
-            first = next((at for at, (_, line) in enumerate(lines) if line.invocation == since.invocation), 0)
-            before = sum(at < since.at for at, _ in said)
-            yield _merged(lines[first:], said[max(0, before - lead) :])
-        while True:
-            clock.pause(runlog.LOOK_AGAIN)
-            if found := _merged(runs.placed(training.lines()), daemon.placed(watcher.lines())):
-                yield found
+        with (
+            closing(_Tail(self.log, kept=runlog.kept)) as training,
+            closing(_Tail(self.daemon[-1])) as watcher,
+        ):
+            runs, daemon = _Runs(self.unit), _Daemon(self.watcher)
+            said = [*daemon.placed(line for older in self.daemon[:-1] for line in _whole(older))]
+            said += daemon.placed(watcher.lines())
+            lines = [*runs.placed(training.lines())]
+            yield _first(lines, said, since, lead)
+            while True:
+                clock.pause(runlog.LOOK_AGAIN)
+                if found := _merged(runs.placed(training.lines()), daemon.placed(watcher.lines())):
+                    yield found
+
+
+def _first(lines: list[_Placed], said: list[_Placed], since: Begin | None, lead: int) -> list[Line]:
+    """Of all that is there, what is heard first."""
+    if since is None:
+        return _merged(lines, said)[-lead:]
+    first = next(
+        (at for at, (_, line) in enumerate(lines) if line.invocation == since.invocation), len(lines)
+    )
+    before = sum(at < since.at for at, _ in said)
+    return _merged(lines[first:], said[max(0, before - lead) :])
 
 
 class _Runs:
@@ -110,8 +120,8 @@ def _merged(lines: Iterable[_Placed], said: Iterable[_Placed]) -> list[Line]:
 
 
 def _whole(path: Path) -> list[str]:
-    tail = _Tail(path)
-    return [*tail.lines(), *tail.unended()]
+    with closing(_Tail(path)) as tail:
+        return [*tail.lines(), *tail.unended()]
 
 
 class _Tail:
@@ -149,6 +159,10 @@ class _Tail:
         """What came of a line that has no end yet."""
         rest, self._rest = self._rest, b""
         return [runlog.text(rest)] if rest else []
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
     def _opened(self) -> IO[bytes] | None:
         try:

@@ -1,0 +1,51 @@
+"""Which run an entry of the journal is of, told from the entries in their order."""
+
+from __future__ import annotations
+
+import pytest
+
+from training_watch.launching.journalctl import STARTING, Entry
+from training_watch.launching.unitlog import Attribution
+
+UNIT, OTHER = "t.service", "training-watch.service"
+A, B = "a" * 32, "b" * 32
+
+
+def starting(invocation: str, unit: str = UNIT) -> Entry:
+    return Entry("Starting…", about=unit, invocation=invocation, message_id=STARTING)
+
+
+NAMELESS = Entry("gone already", identifier="t")
+
+
+@pytest.mark.parametrize(
+    ("entries", "runs"),
+    [
+        pytest.param([Entry("one", unit=UNIT, speaker=A)], [A], id="a line that carries its run's name"),
+        pytest.param([starting(A), NAMELESS], [A, A], id="a nameless line is of the run that began last"),
+        pytest.param([starting(A), starting(B), NAMELESS], [A, B, B], id="and not of the one before it"),
+        pytest.param(
+            [starting(A), starting(B), Entry("late", unit=UNIT, speaker=A), NAMELESS], [A, B, A, B],
+            id="a late line with a name changes nothing for those without",
+        ),
+        pytest.param([starting(A), Entry("x", unit=UNIT)], [A, A], id="a line of which the unit alone is known"),
+        pytest.param([NAMELESS], [""], id="a nameless line before any run"),
+        pytest.param([starting(A), starting(B, OTHER), NAMELESS], [A, "", A], id="another unit's start is none"),
+        pytest.param(
+            [starting(A), Entry("x", unit=OTHER, speaker=B), Entry("x", identifier="training-watch")], [A, "", ""],
+            id="what the watcher says is of no run",
+        ),
+        pytest.param(
+            [starting(A), Entry("x", unit="session.scope", identifier="t")], [A, ""],
+            id="what somebody logs under the unit's name elsewhere is of no run",
+        ),
+        pytest.param([starting(A), Entry("Dependency failed", about=UNIT)], [A, ""], id="the manager on no run"),
+    ],
+)  # fmt: skip
+def test_each_entry_is_of_the_right_run(entries: list[Entry], runs: list[str]) -> None:
+    told = Attribution(UNIT)
+    assert [told.run_of(each) for each in entries] == runs
+
+
+def test_what_had_begun_before_the_first_entry_may_be_known() -> None:
+    assert Attribution(UNIT, A).run_of(NAMELESS) == A
