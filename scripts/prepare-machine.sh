@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Install what the end-to-end tests need to boot a machine (tests/machine): run it once, as root, on Debian or Ubuntu.
+# Install what the end-to-end tests need to boot a machine (tests/machine), and man(1), which lays out the manual pages:
+# run it once, as root, on Debian or Ubuntu.
 # It says nothing, and asks no mirror, when all is there. Options: none.
 set -euo pipefail
 
@@ -14,6 +15,7 @@ packages=(
   debian-archive-keyring # lets debootstrap check the tree's signatures; Ubuntu hasn't got it by default
   util-linux mount       # unshare, nsenter, mount
   ca-certificates git tar
+  man-db                 # tests/test_docs.py
 )
 
 command -v apt-get >/dev/null || fail "no apt-get here; install debootstrap, systemd-nspawn and Debian's archive keyring by other means"

@@ -27,7 +27,7 @@ def test_a_program_on_the_path_has_its_manual_and_its_completion(desk: Desk, own
     for shell, name in SCRIPTS.items():
         assert (desk.home / name).read_text() == script(shell, "training-watch")
         assert (desk.home / name.replace("training-watch", "crystal")).exists()
-    assert "`man training-watch` is its manual" in desk.told()
+    assert "The manual is there: man training-watch; TAB completes training-watch and crystal" in desk.told()
 
 
 def test_doing_it_again_changes_nothing(desk: Desk, own_program: Path) -> None:

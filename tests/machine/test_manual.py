@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +49,40 @@ def _ask(reader: Machine, block: Block) -> None:
             every=0.5,
             also=lambda: f"it printed:\n{printed}",  # noqa: B023 - of this round
         )
+
+
+@pytest.fixture(scope="module")
+def shells(suite: str) -> Iterator[Machine]:
+    """Somebody with three shells, whose home has a blank in its name; installed, with two jobs."""
+    with Machine(suite, home="/home/two words") as booted:
+        booted.root("apt-get -q update && apt-get -q -y --no-install-recommends install man-db bash-completion fish zsh",
+                    env={"DEBIAN_FRONTEND": "noninteractive"}, timeout=300)  # fmt: skip
+        project = booted.copy_project("clone")
+        booted.user(["bash", "scripts/install.sh"], cwd=project, timeout=600)
+        table = '\n[job.drafts]\npaths = ["~/drafts"]\nservice = "drafts.service"\n'
+        booted.user("cat >>.config/training-watch/config.toml", stdin=table)
+        yield booted
+
+
+def test_man_finds_the_pages_of_what_was_installed(shells: Machine) -> None:
+    for page in ("1 training-watch", "1 crystal", "5 training-watch"):
+        assert "SEE ALSO" in shells.user(f"man {page}").stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "fish", "zsh"])
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("training-watch uni", "uninstall"),
+        ("training-watch trigger --", "--no-watch"),
+        ("training-watch status d", "drafts"),
+        ("crystal fee", "feedback"),
+    ],
+)
+def test_tab_completes_in_a_real_shell(shells: Machine, shell: str, line: str, expected: str) -> None:
+    script = (Path(__file__).parent / "tab.py").read_text()
+    shells.user(
+        ["python3", "-", shell, line, expected.removeprefix(line.rsplit(maxsplit=1)[-1])],
+        stdin=script,
+        timeout=90,
+    )

@@ -87,7 +87,8 @@ def _summary(names: Sequence[str], shells: Sequence[str]) -> Iterator[str]:
             yield f"{name} has no manual page and no completion: its name doesn't lead to {_own(name)}"
     if not names:
         return
-    yield f"`man {names[0]}` is its manual; TAB completes {' and '.join(names)} in a new {' or '.join(shells) or 'shell'}"
+    told = f"; TAB completes {' and '.join(names)} in a new shell ({', '.join(shells)})" if shells else ""
+    yield f"The manual is there: man {names[0]}{told}"
     if os.environ.get("SHELL", "").endswith("/zsh") and "zsh" in shells:
         folder = _place("zsh", names[0]).parent
         yield f"zsh looks there once ~/.zshrc has, before compinit: fpath=({_for_shell(folder)} $fpath)"
