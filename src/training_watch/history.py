@@ -121,8 +121,10 @@ def nothing(jobs: Sequence[Job], every: Sequence[Past], wanted: Filter, now: dat
     if not every:
         verb = "has" if len(jobs) == 1 else "have"
         return f"{names} {verb} not trained yet: `training-watch status` says what it waits for"
-    last = f"the last one began {day_time(every[0].run.began.calendar, now)}"
-    return f"none of {counted(len(every), 'run')} of {names} matches {wanted.words}; {last}"
+    last = day_time(every[0].run.began.calendar, now)
+    return (
+        f"no run of {names} matches {wanted.words} ({counted(len(every), 'run')}, the last one began {last})"
+    )
 
 
 def moment(text: str, now: datetime) -> datetime:
