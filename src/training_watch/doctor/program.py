@@ -238,12 +238,17 @@ def is_crystal(program: Path) -> bool:
 def _checked(facts: Facts, job: Job, line: tuple[str, ...], ended: Ended) -> Iterator[Finding]:
     told = _json(ended.stdout)
     checks: dict[str, Any] = told.get("checks") or {}
-    failed = {name: str(check["text"]) for name, check in checks.items() if not check["ok"]}
-    for name, text in failed.items():
-        yield fault(f"crystal train --check, {name}: {text}", _crystals_mend(facts, line, name))
+    failed: dict[str, list[str]] = {}
+    for name, check in checks.items():
+        if not check["ok"]:  # one broken library may fail several of them
+            failed.setdefault(_without_mend(str(check["text"])), []).append(name)
+    for text, names in failed.items():
+        yield fault(
+            f"crystal train --check, {' and '.join(names)}: {text}", _crystals_mend(facts, line, names[0])
+        )
     if not failed and ended.status != 0:
         # Without an answer of its own it broke down on the way, as on an import: its last line is the error.
-        text = str(told["error"]) if "error" in told else ended.last_words
+        text = _without_mend(str(told["error"])) if "error" in told else ended.last_words
         name = "docs" if "error" in told else "programs"
         if name != "docs" or all(path.is_dir() for path in job.paths):  # else that check has said so
             yield fault(f"crystal train doesn't start: {text}", _crystals_mend(facts, line, name))
@@ -254,6 +259,11 @@ def _checked(facts: Facts, job: Job, line: tuple[str, ...], ended: Ended) -> Ite
         yield note(f"crystal train has no encoder: {encoder.partition(', ')[2] or encoder}", _reinstall(line))
     else:
         yield fine("crystal train --check passes where the unit would execute it")
+
+
+def _without_mend(text: str) -> str:
+    """Here it has a line of its own, which knows where pip is."""
+    return text.partition(": pip install")[0]
 
 
 def _crystals_mend(facts: Facts, line: tuple[str, ...], name: str) -> str:

@@ -34,9 +34,10 @@ def watcher(facts: Facts) -> Iterator[Finding]:
         return
     theirs = units.fact(file_text(unit.file), "Config") if unit.file is not None else []
     if theirs and theirs != [units.quoted(str(facts.config_path))]:
-        yield fault(
-            f"{unit.name} keeps another configuration, {theirs[0]}, not {facts.config_path}", facts.install
-        )
+        # Where this shell's has none, it is the shell that was led astray.
+        astray = [name for name in (places.CONFIG, "XDG_CONFIG_HOME") if os.environ.get(name)]
+        mend = f"unset {astray[0]}" if astray and facts.config is None else facts.install
+        yield fault(f"{unit.name} keeps another configuration, {theirs[0]}, not {facts.config_path}", mend)
     elif unit.trouble:
         yield fault(f"{unit.name}: {unit.trouble}", f"systemctl --user status {unit.name}")
     else:

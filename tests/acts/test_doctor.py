@@ -1,0 +1,223 @@
+"""`doctor` where there is no user manager: a training that is a process, a home in disorder, and what programs read."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from acts.conftest import PROGRAM, Home, Manager
+from acts.test_daemon import until
+from acts.test_degraded import limited_daemon
+from needs import lacking
+
+
+def examined(home: Home, *words: str, **env: str) -> list[dict[str, Any]]:
+    done = home.run("doctor", "--json", *words, env=home.environment(**env))
+    assert done.stderr == ""
+    told: dict[str, Any] = json.loads(done.stdout)
+    found: list[dict[str, Any]] = told["findings"]
+    faults = sum(each["verdict"] == "fault" for each in found)
+    assert (told["schema"], told["faults"]) == (1, faults)
+    assert done.returncode == (1 if faults else 0)
+    return found
+
+
+def of(found: list[dict[str, Any]], check: str) -> dict[str, Any]:
+    (one,) = (each for each in found if each["check"] == check)
+    return one
+
+
+def faults(found: list[dict[str, Any]]) -> set[str]:
+    return {each["check"] for each in found if each["verdict"] == "fault"}
+
+
+@contextmanager
+def daemon(home: Home, manager: Manager) -> Iterator[None]:
+    with subprocess.Popen([PROGRAM, "run"], env=home.environment(NOTIFY_SOCKET=str(manager.path)),
+                          stderr=subprocess.DEVNULL) as process:  # fmt: skip
+        try:
+            until(lambda: "STATUS=nothing to train" in manager or "STATUS=cooldown" in manager, "it watches")
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+
+
+def test_without_a_manager_a_trained_job_and_a_daemon_are_all_that_it_takes(
+    home: Home, manager: Manager
+) -> None:
+    assert home.run("trigger", "--wait").returncode == 0
+    with daemon(home, manager):
+        found = examined(home)
+        assert faults(found) == set()
+        assert {"manager", "linger", "unit", "enabled"}.isdisjoint(each["check"] for each in found)
+        assert home.runs() == 1, "the training is somebody's own, and was not executed"
+        assert home.run("doctor").stdout.splitlines()[-1].endswith("nothing would stop a training")
+
+
+def test_without_a_daemon_the_mend_is_to_run_it(home: Home) -> None:
+    found = examined(home)
+    assert faults(found) == {"daemon"}
+    assert "training-watch run   # and leave it running" in of(found, "daemon")["mend"]
+
+
+def test_it_changes_nothing(home: Home) -> None:
+    assert home.run("trigger", "--wait").returncode == 0
+    before = {path: path.stat().st_mtime_ns for path in home.path.rglob("*")}
+    examined(home)
+    assert {path: path.stat().st_mtime_ns for path in home.path.rglob("*")} == before
+
+
+def test_a_home_that_nothing_has_been_done_in_yet_stays_so(home: Home) -> None:
+    before = sorted(home.path.rglob("*"))
+    examined(home)
+    assert sorted(home.path.rglob("*")) == before
+
+
+def test_each_finding_has_its_keys_and_a_fault_its_mend(home: Home) -> None:
+    (home.path / "train").unlink()
+    for each in examined(home):
+        assert set(each) == {"check", "job", "verdict", "text", "mend"}
+        assert each["verdict"] in ("fault", "note", "fine")
+        assert each["text"]
+        assert each["mend"] or each["verdict"] != "fault"
+
+
+def test_a_command_that_is_gone_or_not_executable_or_lacks_its_interpreter_is_a_fault(home: Home) -> None:
+    train = home.path / "train"
+    train.chmod(0o644)
+    assert "command" in faults(examined(home))
+    train.chmod(0o755)
+    train.write_text("#!/usr/bin/env no-such-interpreter\n")
+    assert "no-such-interpreter" in of(examined(home), "command")["text"]
+    train.unlink()
+    assert "command" in faults(examined(home))
+
+
+def test_train_env_may_hold_the_path_that_the_interpreter_is_found_on(home: Home) -> None:
+    tools = home.path / "tools"
+    tools.mkdir()
+    (tools / "mysh").symlink_to("/bin/sh")
+    (home.path / "train").write_text("#!/usr/bin/env mysh\n")
+    assert "command" in faults(examined(home))
+    (home.config.parent / "train.env").write_text(f"PATH={tools}:/usr/bin:/bin\n")
+    assert "command" not in faults(examined(home))
+
+
+def test_a_word_that_names_no_file_is_a_note(home: Home) -> None:
+    home.config.write_text(home.config.read_text().replace('/train"]', '/train", "/no/such/data"]'))
+    found = of(examined(home), "command")
+    assert (found["verdict"], "/no/such/data" in found["text"]) == ("note", True)
+
+
+def test_mistakes_in_the_configuration_are_faults_with_exit_1_and_the_machine_is_checked_all_the_same(
+    home: Home,
+) -> None:
+    home.config.write_text('[job.docs]\npaths = ["~/docs"]\ndebounse = "1s"\nmode = "polling"\n')
+    environment = {
+        "XDG_RUNTIME_DIR": "/nonexistent",
+        "DBUS_SESSION_BUS_ADDRESS": "unix:path=/nonexistent/bus",
+    }
+    found = examined(home, **environment)
+    assert [each["check"] for each in found].count("configuration") == 2
+    assert {"disk", "clock", "state.db"} <= {each["check"] for each in found}
+
+
+def test_an_unknown_job_is_a_wrong_word_on_the_command_line(home: Home) -> None:
+    done = home.run("doctor", "dogs")
+    assert done.returncode == 2
+    assert "did you mean 'docs'" in done.stderr
+
+
+def test_without_a_manager_that_is_the_fault_and_no_unit_is_asked_for(home: Home) -> None:
+    home.config.write_text(f'[job.docs]\npaths = ["{home.path}/docs"]\n')
+    environment = {
+        "XDG_RUNTIME_DIR": "/nonexistent",
+        "DBUS_SESSION_BUS_ADDRESS": "unix:path=/nonexistent/bus",
+    }
+    found = examined(home, **environment)
+    assert faults(found) == {"manager"}
+    assert "enable-linger" in of(found, "manager")["mend"] or "launcher" in of(found, "manager")["mend"]
+
+
+def test_a_watch_limit_is_told_with_the_line_that_raises_it(home: Home, manager: Manager) -> None:
+    for number in range(10):
+        (home.path / f"docs/part-{number}").mkdir()
+        home.edit("text", f"part-{number}/a.md")
+    limited = 'echo 5 >/proc/sys/user/max_inotify_watches && exec "$@"'
+    words = ["unshare", "-Ur", "sh", "-c", limited, "sh", str(PROGRAM), "doctor", "--json"]
+    done = subprocess.run(words, env=home.environment(), capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1) or "Operation not permitted" in done.stderr:
+        lacking("no user namespace with limits of its own")
+    found = of(json.loads(done.stdout)["findings"], "inotify")
+    assert "5 inotify watches are allowed" in found["text"]
+    assert "6 needed or more" in found["text"]
+    assert "fs.inotify.max_user_watches=524288" in found["mend"]
+    with limited_daemon(home, manager):
+        until(lambda: "inotify's limit of 5 watches is reached" in manager, "the daemon meets the limit")
+        gap = of(examined(home), "watching")
+        assert (gap["verdict"], gap["mend"]) == ("note", "sudo sysctl fs.inotify.max_user_watches=524288")
+
+
+@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0" + b"\xff" * 5000, b"no database at all"])
+def test_a_state_db_that_is_none_is_a_fault_and_stays_where_it_is(home: Home, content: bytes) -> None:
+    home.database.parent.mkdir(parents=True)
+    home.database.write_bytes(content)
+    found = of(examined(home), "state.db")
+    assert (found["verdict"] == "fault") == bool(content)
+    assert home.database.read_bytes() == content
+    assert [path.name for path in home.database.parent.iterdir()] == ["state.db"]
+
+
+def test_a_state_db_of_a_later_version_is_a_note_and_stays_as_it_is(home: Home) -> None:
+    home.database.parent.mkdir(parents=True)
+    with sqlite3.connect(home.database) as connection:
+        connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    assert of(examined(home), "state.db")["verdict"] == "note"
+
+
+# As a shell does it, in the home.
+HOSTILE = {
+    "the configuration is a folder": "rm .config/training-watch/config.toml; mkdir .config/training-watch/config.toml",
+    "the state is a file": "mkdir -p .local/state; touch .local/state/training-watch",
+    "the marker is a folder": "mkdir -p .cache/crystal/last-training-run",
+    "the cache is a file": "touch .cache",
+    "the folder is a loop": "rm -r docs; ln -s docs docs",
+    "the training is a folder": "rm train; mkdir train",
+    "train.env is a folder": "mkdir .config/training-watch/train.env",
+    "the training's first line is no text": "printf '#!\\377\\376\\0\\n' >train",
+    "the daemon's report is garbage": "cd .local/state && mkdir training-watch && cd training-watch && touch daemon.lock"
+    " && printf '\\377{' >daemon.json",
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_home_in_disorder_is_told_without_a_traceback(home: Home, what: str) -> None:
+    (home.path / ".local/state").mkdir(parents=True)
+    subprocess.run(["sh", "-euc", HOSTILE[what]], cwd=home.path, check=True)
+    assert faults(examined(home))
+    done = home.run("doctor")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "would stop a training" in done.stdout.splitlines()[-1]
+
+
+def test_a_name_can_forge_no_line_and_no_colour(home: Home) -> None:
+    odd = home.path / "do\ncs\x1b[31m"
+    odd.mkdir()
+    odd.chmod(0)
+    home.config.write_text(
+        home.config.read_text().replace(f'"{home.path}/docs"', json.dumps(str(odd / "in")))
+    )
+    screen = home.run("doctor").stdout
+    assert "\x1b" not in screen
+    assert "do\\ncs\\x1b[31m" in screen
+    odd.chmod(0o700)
