@@ -151,7 +151,7 @@ def test_a_filter_that_leaves_nothing_says_of_how_many(home: Home) -> None:
     told = home.run("history", "--failed", "--since", "2d")
     assert told.returncode == 0
     assert re.fullmatch(
-        r"none of 1 run of docs matches --failed --since 2d; the last one began today \d\d:\d\d\n",
+        r"no run of docs matches --failed --since 2d \(1 run, the last one began today \d\d:\d\d\)\n",
         told.stdout,
     )
 
@@ -166,7 +166,7 @@ def test_a_time_that_is_none_is_refused_with_what_is_right(home: Home, time: str
 def test_a_running_one_is_running_and_one_that_was_killed_is_interrupted(home: Home) -> None:
     home.mode("while [ ! -e go ]; do sleep 0.05; done")
     home.run("trigger", "--no-watch")
-    eventually(lambda: home.runs(), 20, "it trains")
+    eventually(home.runs, 20, "it trains")
     assert rows(home)[1][2] == "running"
     assert recorded(home)[0]["outcome"] is None
     supervisor = json.loads((home.database.parent / "crystal-train.service.run").read_text())["pid"]
@@ -201,16 +201,13 @@ def test_the_runs_of_several_jobs_are_one_table_with_their_names(home: Home) -> 
     assert [row[0] for row in found] == ["wiki", "docs"]
     assert [run["job"] for run in recorded(home, "docs")] == ["docs"]
     assert rows(home, "wiki")[0][0] == "run"
-    assert (
-        "has no job" in home.run("history", "nosuch").stderr
-        or "nosuch" in home.run("history", "nosuch").stderr
-    )
+    assert "nosuch" in home.run("history", "nosuch").stderr
 
 
 def test_a_result_that_has_no_room_beside_its_run_stands_below_it(home: Home) -> None:
     job = read_config(home.config).jobs[0]
     error = "CUDA out of memory: tried to allocate 4.00 GiB on device 0, of which 1.2 GiB are free"
-    wide, narrow = (table(Screen(width), [past(job, error)], NOON, jobs=False) for width in (140, 80))
+    wide, narrow = (table(Screen(width), [past(job, error)], NOON, jobs=False) for width in (160, 80))
     assert wide[1] == f"aaaaaaaa  today 09:00  failed  3h    daemon  1,204  exit status 1: {error}"
     assert narrow[1] == "aaaaaaaa  today 09:00  failed  3h    daemon  1,204"
     assert narrow[2] == "          exit status 1: CUDA out of memory: tried to allocate 4.00 GiB on"

@@ -106,6 +106,12 @@ def run_ids(context: click.Context, parameter: click.Parameter, begun: str) -> l
 @click.command(
     cls=Verbatim,
     epilog="""
+Exit codes:
+  0   shown
+  1   the log has no lines of that run any more
+  69  the journal can't be read
+  2   usage, or no such run
+
 Examples:
   training-watch logs
   training-watch logs --follow
