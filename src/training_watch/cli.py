@@ -107,7 +107,7 @@ Examples:
     "--config",
     "config_path",
     type=click.Path(path_type=Path),
-    help="Configuration file, instead of ~/.config/training-watch/config.toml or what TRAINING_WATCH_CONFIG names.",
+    help="Configuration file; else the one that TRAINING_WATCH_CONFIG names, or the usual one.",
 )
 @click.version_option(__version__, prog_name="training-watch")
 @click.pass_context

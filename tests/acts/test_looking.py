@@ -168,6 +168,10 @@ def test_each_key_of_the_json_is_documented_and_no_other(home: Home, manager: Ma
         told = keys(running) | keys(status(home))
         asked = keys(why(home))
         path = keys(why(home, str(home.path / "docs/guide.md")))
+        for command in ("check", "history", "doctor"):
+            assert documented(command) == keys(json.loads(home.run(command, "--json").stdout)), command
+        for line in home.run("logs", "--json").stdout.splitlines():
+            assert documented("logs") == keys(json.loads(line))
     gap = {f"jobs.NAME.watching.gaps[].{name}" for name in ("cause", "mend", "polled", "count", "folders")}
     assert documented("status") == told | gap
     assert documented("why") == asked
