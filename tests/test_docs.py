@@ -24,6 +24,7 @@ from needs import lacking
 from training_watch import terminal
 from training_watch.config import KEYS, Job, read_config
 from training_watch.events import Reason
+from training_watch.progress import read_progress
 
 PAGES = [PROJECT / "README.md", *sorted(DOCS.glob("*.md"))]
 SOURCES = "\n".join(path.read_text() for path in sorted((PROJECT / "src").rglob("*.py")))
@@ -339,6 +340,28 @@ def test_the_page_on_ci_shows_what_happens(home: Path) -> None:
             for question in questions(block):
                 printed = run(home, question.command).stdout
                 assert agrees(question.answer, printed), f"{block.place}: {question.command}\n{printed}"
+
+
+@pytest.mark.parametrize("page", ["own-command.md", "status-file.md"])
+def test_the_lines_that_say_how_far_a_training_is_are_understood(page: str, tmp_path: Path) -> None:
+    (lines,) = [block for block in blocks(DOCS / page) if "TRAINING_STATUS_FILE" in block.text]
+    words = {"python": [sys.executable, "-c", lines.text], "sh": ["sh", "-euc", lines.text]}[lines.kind]
+    path = tmp_path / "status.json"
+    environment = {"PATH": "/usr/bin:/bin", "TRAINING_STATUS_FILE": str(path), "INVOCATION_ID": "17"}
+    subprocess.run(words, check=True, env=environment)
+    told = read_progress(path)
+    assert told is not None
+    assert told.invocation == "17"
+    assert (told.phase, told.phases) in {("fit", 2), ("train", 2)}
+    subprocess.run(words, check=True, env={"PATH": environment["PATH"]})
+
+
+def test_what_a_page_shows_is_held_against_what_is_printed() -> None:
+    assert agrees("now  cooldown until 9:05, in 3min 2s", "now  cooldown until 14:15, in 40s\n")
+    assert agrees("first…\n…\nlast", "first of all\nmore\nand more\nlast")
+    assert not agrees("first\nlast", "first\nmore\nlast")
+    assert not agrees("1 file", "1 folder")
+    assert not agrees("…\nlast", "last but one\nlast but")
 
 
 def test_each_file_that_a_training_leaves_is_in_the_reference(home: Path) -> None:
