@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,19 @@ def test_what_cannot_be_written_is_said_and_stops_nothing(desk: Desk, own_progra
     assert "No manual pages or completion: " in desk.told()
     assert desk.watcher.exists()
     assert own_program.exists()
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root reads everything")
+def test_a_folder_that_may_not_be_entered_stops_nothing(desk: Desk, own_program: Path) -> None:
+    closed = desk.home / ".local/share/fish"
+    closed.mkdir(mode=0)
+    desk.install(dry_run=True)
+    desk.install()
+    assert f"No manual pages or completion: {closed}" in desk.told()
+    assert desk.watcher.exists()
+    assert own_program.exists()
+    desk.uninstall()
+    closed.chmod(0o700)
 
 
 def test_scripts_follow_xdg_data_home_and_pages_what_man_searches(
