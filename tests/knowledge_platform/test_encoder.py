@@ -178,6 +178,18 @@ def test_importing_the_module_loads_nothing_that_is_slow() -> None:
 # Vectors
 
 
+def test_nobody_is_told_that_it_runs_and_nothing_is_left_in_the_home(model: Path, tmp_path: Path) -> None:
+    """ONNX Runtime 1.32 keeps a device's id and a queue of what it will report below ~/.cache, unless it is told not to."""
+    code = "from pathlib import Path; from knowledge_platform.meaning.encoder import Encoder; Encoder.load(Path({!r})).encode(['a'])"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
+    subprocess.run(
+        [sys.executable, "-c", code.format(str(model))],
+        env={**environment, "HOME": str(tmp_path), "PYTHONPATH": SOURCES},
+        check=True,
+    )
+    assert list(tmp_path.rglob("*")) == []
+
+
 def test_each_row_has_length_one(encoder: Encoder) -> None:
     vectors = encoder.encode(TEXTS)
     assert vectors.shape == (len(TEXTS), DIMENSIONS)

@@ -97,6 +97,9 @@ class Encoder:
             EncoderUnavailable: it isn't a regular file, can't be read, or isn't the right one; ONNX Runtime can't be loaded.
         """
         content = checked(path)
+        # Recent ones write a device's id into the home and report to their maker, from their import on;
+        # disable_telemetry_events() comes too late for the first of both.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         try:
             import onnxruntime
         except ImportError as error:
