@@ -220,7 +220,25 @@ FAULTS = [
         env={"XDG_CONFIG_HOME": "/elsewhere", "TRAINING_WATCH_CONFIG": "/home/dev/.config/training-watch/config.toml"},
         undo="true",
     ),
+    Fault(
+        "the default training's store is another one here than in its unit", "true",
+        "unit files", "is not what `install` would write today (it differs in Environment)", "training-watch install",
+        env={"CRYSTAL_STORE": "/elsewhere"}, undo="true", verdict="note", also=("variables",),
+    ),
+    Fault(
+        "a unit's environment file is gone",
+        f"mkdir {UNITS}/own.service.d; printf '[Service]\\nEnvironmentFile=/gone.env\\n' >{UNITS}/own.service.d/mine.conf;"
+        "systemctl --user daemon-reload",
+        "unit", "has EnvironmentFile=/gone.env, which is not there", "EnvironmentFile=-/gone.env", job="own",
+        undo=f"rm -r {UNITS}/own.service.d; systemctl --user daemon-reload",
+    ),
     # ---- the configuration ----------------------------------------------------------------------
+    Fault(
+        "the watcher has ended over a mistake that is mended by now",
+        f"echo 'debounse = 3' >>{CONFIG}; systemctl --user restart training-watch ||"
+        f" cp .config.good/training-watch/config.toml {CONFIG}",
+        "running", "has ended because of mistakes in the configuration", "systemctl --user restart training-watch.service",
+    ),
     Fault(
         "the configuration has a mistake", f"echo 'debounse = 3' >>{CONFIG}",
         "configuration", "did you mean 'debounce'?", "correct /home/dev/.config/training-watch/config.toml",

@@ -38,7 +38,8 @@ class Unit:
     """A unit as the manager has it loaded, drop-ins included.
 
     `lines`, by the setting's name, hold each Exec*= line as its words, the first the program's path. `variables` is
-    what a command of the unit finds in its environment; empty, with the reason in `trouble`, where that can't be told.
+    what a command of the unit finds in its environment; both are empty, with the reason in `trouble`, where that can't
+    be told.
     """
 
     name: str
@@ -180,11 +181,12 @@ def _unit(name: str) -> Unit:
     shown = dict(line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line)
     if shown.get("LoadState") != "loaded":
         return Unit(name, shown)
+    setting = Setting()
     try:
         lines, setting = _lines(name)
         variables = environment_in(setting)
     except (LaunchError, ValueError) as error:
-        return Unit(name, shown, trouble=str(error))
+        return Unit(name, shown, setting=setting, trouble=str(error))
     return Unit(name, shown, lines, setting, variables)
 
 

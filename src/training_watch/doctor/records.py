@@ -174,7 +174,7 @@ def waiting(facts: Facts, job: Job) -> Iterator[Finding]:
     if status.last is not None and status.last.began.calendar > facts.now.calendar + _SLACK:
         began = f"{status.last.began.calendar.astimezone():%Y-%m-%d %H:%M}"
         yield note(f"the last run began {began}, which is yet to come: the clock was set back since")
-    see = _see(job)
+    see = f"{facts.program} logs {job.name}"
     force = f"{facts.program} trigger {job.name} --force"
     match status.reason:
         case Reason.RETRIES:
@@ -204,12 +204,6 @@ def _status(facts: Facts, job: Job) -> JobStatus | None:
         return remembered(status, None)
     except MarkerError:
         return None
-
-
-def _see(job: Job) -> str:
-    if job.launcher == "process":
-        return f"tail {shlex.quote(str(places.state_folder() / f'{job.service}.log'))}"
-    return f"journalctl --user -u {job.service} -n 30"
 
 
 def _ignoring(facts: Facts, job: Job, status: JobStatus) -> str:

@@ -56,6 +56,11 @@ class Setting:
     unset: tuple[str, ...] = ()
     folder: str = ""
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The environment files without which systemd starts nothing."""
+        return tuple(path for path, optional in self.files if not optional and not os.path.exists(path))
+
     def run(self, command: Sequence[str]) -> Ended:
         words = ["systemd-run", "--user", "--quiet", "--wait", "--pipe", "--collect", "--no-ask-password"]
         # Should we be ended, nothing of it stays behind.

@@ -39,7 +39,7 @@ def watcher(facts: Facts) -> Iterator[Finding]:
         mend = f"unset {astray[0]}" if astray and facts.config is None else facts.install
         yield fault(f"{unit.name} keeps another configuration, {theirs[0]}, not {facts.config_path}", mend)
     elif unit.trouble:
-        yield fault(f"{unit.name}: {unit.trouble}", f"systemctl --user status {unit.name}")
+        yield _troubled(unit)
     else:
         yield fine(f"{unit.name} is installed")
 
@@ -225,7 +225,7 @@ def training(facts: Facts, job: Job) -> Iterator[Finding]:
     elif facts.config is not None and (obstacle := obstacle_of(facts.config, job)) is not None:
         yield fault(obstacle.removesuffix(": run `training-watch install`"), facts.install)
     elif unit.trouble:
-        yield fault(f"{unit.name}: {unit.trouble}", f"systemctl --user status {unit.name}")
+        yield _troubled(unit)
     else:
         whose = "is installed" if unit.file and units.ours(file_text(unit.file)) else "is yours"
         yield fine(f"{unit.name} {whose}, and agrees with the configuration")
@@ -269,6 +269,13 @@ def _drop_ins(unit: Unit) -> Sequence[Path]:
 
 def _shown(facts: Facts, name: str) -> Unit | None:
     return facts.manager.units.get(name) if facts.manager is not None else None
+
+
+def _troubled(unit: Unit) -> Finding:
+    if missing := unit.setting.missing:
+        mend = f"put it back, or let the unit start without it: EnvironmentFile=-{missing[0]}"
+        return fault(f"{unit.name} has EnvironmentFile={missing[0]}, which is not there", mend)
+    return fault(f"{unit.name}: {unit.trouble}", f"systemctl --user status {unit.name}")
 
 
 def _unloadable(facts: Facts, unit: Unit) -> Finding | None:
