@@ -29,7 +29,7 @@ SCHEMA = 1
 # Of an invocation's 32 characters: what people read, and `logs --run` takes.
 SHORT = 8
 # Columns that a result wants beside its run; where there are fewer, it stands below, so far in. Arbitrary.
-ROOM, INDENT = 30, 10
+ROOM, INDENT = 40, 10
 
 
 @dataclass(frozen=True, slots=True)

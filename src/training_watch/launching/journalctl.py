@@ -111,8 +111,8 @@ _NO_JOURNAL = (
 
 def trouble() -> str | None:
     """Why the journal says nothing, with the mend, where that is the journal's fault. Raises LaunchError."""
-    # --quiet would hide that there is no file.
-    said = _asked(["journalctl", "--no-pager", "--lines=1", "--output=cat"]).stderr
+    # Nothing that makes it quiet, as --output=cat does: it would hide that there is no file.
+    said = _asked(["journalctl", "--no-pager", "--lines=1"]).stderr
     if "insufficient permissions" in said:
         return _CAN_NOT_READ
     return _NO_JOURNAL if "No journal files were found" in said else None
