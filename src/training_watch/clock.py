@@ -43,5 +43,5 @@ def monotonic_usec() -> int:
 
 
 def pause(seconds: float) -> None:
-    """Wait. For a command at a terminal that waits for another process; the daemon never calls it."""
+    """Wait for another process: at a terminal, or before there is anything to serve. The daemon's loop never calls it."""
     select.select([], [], [], max(0.0, seconds))

@@ -34,6 +34,8 @@ from training_watch.records import records_of
 from training_watch.timespan import spoken
 from training_watch.watching import Watcher
 
+# Whether a daemon runs is asked by trying its lock: one that asks may have it for a moment. Arbitrary.
+LOCKED = 1.0
 # After an error of the disk or the database the loop goes on with what it has; it tries again after this.
 MEND = 30.0
 # The least time between two looks at what there is to publish. Arbitrary: no person sees a difference.
@@ -73,7 +75,7 @@ class Daemon:
         """Until SIGTERM. Raises ConfigError, DatabaseError, StopDaemon, and Busy where one runs already."""
         with ExitStack() as stack:
             state = places.state_folder()
-            stack.enter_context(lock(state / "daemon.lock", within=0.0, pause=clock.pause))
+            stack.enter_context(lock(state / "daemon.lock", within=LOCKED, pause=clock.pause))
             wakeup = stack.enter_context(_signals(self._stop, self._reload))
             retract()
             config = read_config(self._config_path)

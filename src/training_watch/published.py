@@ -134,6 +134,8 @@ def retract() -> None:
 
 def daemon_report() -> DaemonReport | None:
     """What the running daemon published; None where none runs, whatever an old one left behind."""
+    if not (places.state_folder() / "daemon.lock").exists():
+        return None
     try:
         with lock(places.state_folder() / "daemon.lock", within=0.0, pause=clock.pause):
             return None

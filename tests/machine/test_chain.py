@@ -61,6 +61,19 @@ def test_install_ends_with_the_daemon_running_and_a_model_that_answers(host: Hos
     assert again.returncode == 0, "it is idempotent"
 
 
+def test_another_name_for_the_watcher_stops_the_one_before(chain: Chain) -> None:
+    first, other = chain.host.names.watcher, f"other-{chain.host.names.watcher}"
+    chain.tw("install", "--unit", other)
+    try:
+        states = [chain.systemctl("is-active", unit, check=False) for unit in (first, other)]
+        assert states == ["inactive", "active"]
+        assert chain.systemctl("is-enabled", first, check=False) != "enabled"
+    finally:
+        chain.tw("install", "--unit", first)
+    assert chain.systemctl("is-active", other, check=False) == "inactive"
+    chain.until_quiet(1)
+
+
 def test_an_edit_leads_to_a_training_and_the_marker_and_its_two_lines(chain: Chain) -> None:
     chain.host.remove("marker")
     before = chain.journal()

@@ -20,6 +20,7 @@ from training_watch.installing.manager import (
     reach_manager,
     shown,
     start_watcher,
+    stop_watcher,
     unit_folder,
 )
 from training_watch.installing.plan import Action, InstallError, MakeFolder, Say, WriteFile, carry_out, would
@@ -56,6 +57,7 @@ def install(
         actions.append(WriteFile(config_path, new, mode=0o600))
     remarks = [] if new is not None else [f"{config_path} is used as it is"]
     managed = _wants_units(config, watcher_unit)
+    former: tuple[str, ...] = ()
     if managed:
         _refuse_containers(containers)
         reach_manager()
@@ -64,13 +66,16 @@ def install(
         )
         actions += plan.actions
         remarks += plan.remarks
+        former = plan.stop
     for job in config.jobs:
         if job.launcher == "process":
             training(job)  # a command that isn't there is said now, not by the first training
     if dry_run:
         helping, known = plan_help()
-        _rehearse([*actions, *helping], [*remarks, *known], watcher_unit if managed else None, say)
+        _rehearse([*actions, *helping], [*remarks, *known], watcher_unit if managed else None, former, say)
         return config
+    for watcher in former:
+        stop_watcher(watcher, say)
     carry_out(actions, say)
     for remark in remarks:
         say(remark)
@@ -92,7 +97,11 @@ def _wants_units(config: Config, watcher_unit: str) -> bool:
     return installed is not None and units.ours(installed)
 
 
-def _rehearse(actions: Sequence[Action], remarks: Sequence[str], watcher: str | None, say: Say) -> None:
+def _rehearse(
+    actions: Sequence[Action], remarks: Sequence[str], watcher: str | None, former: Sequence[str], say: Say
+) -> None:
+    for unit in former:
+        say(f"Would run: systemctl --user disable --now {unit}")
     for action in actions:
         say(would(action))
     for remark in remarks:

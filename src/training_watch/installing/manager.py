@@ -52,6 +52,22 @@ def start_watcher(watcher: str, say: Say) -> None:
     say(f"{watcher} is enabled and running")
 
 
+def stop_watcher(watcher: str, say: Say) -> None:
+    """Stop and disable a daemon; one that is no unit any more is stopped all the same."""
+    try:
+        done = systemctl("disable", "--now", watcher, timeout=30)
+        why = last_line(done.stderr) if done.returncode != 0 else None
+    except LaunchError as error:
+        why = str(error)
+    say(
+        f"Stopped and disabled {watcher}"
+        if why is None
+        else f"{watcher} could not be stopped ({why}): `systemctl --user stop {watcher}`"
+    )
+    # Without a manager nobody else takes away the link that enables it.
+    (unit_folder() / "default.target.wants" / watcher).unlink(missing_ok=True)
+
+
 def _journal(unit: str) -> list[str]:
     words = ["journalctl", "--user", f"--unit={unit}", "--lines=10", "--output=cat", "--no-pager", "--quiet"]
     with suppress(OSError, subprocess.TimeoutExpired):

@@ -64,10 +64,11 @@ Action = MakeFolder | WriteFile | MakeLink | RemoveFile
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do, and what to say of things that need nothing done."""
+    """What to do, and what to say of things that need nothing done. `stop`: daemons whose units go, to be stopped first."""
 
     actions: tuple[Action, ...]
     remarks: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
 
 
 def carry_out(actions: Sequence[Action], say: Say) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from training_watch import places, units
 from training_watch.config import ConfigError, Job, read_config
 from training_watch.installing.help import remove_help
-from training_watch.installing.manager import RUNNING, last_line, lingers, shown, unit_folder, user
+from training_watch.installing.manager import RUNNING, lingers, shown, stop_watcher, unit_folder, user
 from training_watch.installing.plan import InstallError, RemoveFile, Say, carry_out
 from training_watch.installing.unitfiles import data_home, installed, removal, store, text_of
 from training_watch.launching import LaunchError
@@ -38,7 +38,9 @@ def uninstall(*, purge: bool, config_path: Path, watcher_unit: str, say: Say) ->
     config_path = absolute(config_path)
     present = installed(config_path)
     jobs = _jobs(config_path)
-    _stop(watcher_unit, say)
+    text = text_of(unit_folder() / watcher_unit)
+    if text is not None and units.ours(text):
+        stop_watcher(watcher_unit, say)
     carry_out([removal(path, text) for path, text in present], say)
     _forget(present, watcher_unit, say)
     remove_help(say)
@@ -63,25 +65,6 @@ def _jobs(config_path: Path) -> tuple[Job, ...]:
         return read_config(config_path).jobs
     except ConfigError:
         return ()
-
-
-def _stop(watcher: str, say: Say) -> None:
-    """Stop and disable the daemon, if it is ours and there is a manager; else there is nothing to stop."""
-    text = text_of(unit_folder() / watcher)
-    if text is None or not units.ours(text):
-        return
-    try:
-        done = systemctl("disable", "--now", watcher, timeout=30)
-        why = last_line(done.stderr) if done.returncode != 0 else None
-    except LaunchError as error:
-        why = str(error)
-    say(
-        f"Stopped and disabled {watcher}"
-        if why is None
-        else f"{watcher} could not be stopped ({why}): `systemctl --user stop {watcher}`"
-    )
-    # Without a manager nobody else takes away the link that enables it.
-    (unit_folder() / "default.target.wants" / watcher).unlink(missing_ok=True)
 
 
 def _forget(gone: Sequence[tuple[Path, str]], watcher: str, say: Say) -> None:

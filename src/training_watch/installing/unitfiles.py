@@ -51,8 +51,10 @@ def plan_units(config: Config, watcher_unit: str, *, replace: bool, own_command:
         action = _write(path, text, replace=replace, say=say)
         actions += [action] if action else []
         remarks += [] if action else [f"{path} is unchanged"]
-    actions += [removal(path, text) for path, text in installed(config.path) if path not in files]
-    return Plan(tuple(actions), tuple(remarks))
+    gone = [(path, text) for path, text in installed(config.path) if path not in files]
+    actions += [removal(path, text) for path, text in gone]
+    watchers = tuple(path.name for path, text in gone if not units.fact(text, "Job"))
+    return Plan(tuple(actions), tuple(remarks), watchers)
 
 
 def installation(config: Config, watcher_unit: str) -> Installation:
