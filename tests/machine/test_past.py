@@ -167,6 +167,7 @@ def test_a_follower_sees_runs_that_start_later_and_loses_no_line(scene: Scene) -
         assert process.wait(20) == 130
     told = re.findall(r" crystal-train:  ([ab] \d+)$", heard(), re.MULTILINE)
     assert told == [f"{name} {i}" for name in "ab" for i in range(1, 101)]
+    assert heard().count("Starting ") == 2, "and nothing of what was before is told again"
 
 
 def test_a_run_of_which_the_history_knows_nothing_is_shown_all_the_same(scene: Scene) -> None:
