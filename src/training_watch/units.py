@@ -91,6 +91,8 @@ def watcher_unit(here: Installation) -> str:
         "TimeoutStopSec=15s",
         "# Its files say what somebody works on.",
         "UMask=0077",
+        "# Its last words are found by this name: of a process that is gone journald can't look up the unit.",
+        f"SyslogIdentifier={_stem(here.watcher)}",
         *([_UNBOUNDED] if here.trains_itself else _sandbox(here)),
         "",
         "[Install]",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from training_watch.launching.journalctl import STARTING, Entry
-from training_watch.launching.unitlog import Attribution
+from training_watch.launching.unitlog import Attribution, JournalLog
 
 UNIT, OTHER = "t.service", "training-watch.service"
 A, B = "a" * 32, "b" * 32
@@ -49,3 +49,24 @@ def test_each_entry_is_of_the_right_run(entries: list[Entry], runs: list[str]) -
 
 def test_what_had_begun_before_the_first_entry_may_be_known() -> None:
     assert Attribution(UNIT, A).run_of(NAMELESS) == A
+
+
+@pytest.mark.parametrize(
+    ("each", "unit", "who"),
+    [
+        pytest.param(Entry("x", unit=UNIT, speaker=A), UNIT, "t", id="the training"),
+        pytest.param(Entry("x", identifier="t"), UNIT, "t", id="a child of the training that is gone"),
+        pytest.param(Entry("x", about=UNIT, unit="init.scope"), UNIT, "systemd", id="the manager on the training"),
+        pytest.param(Entry("x", unit=OTHER, speaker=B), OTHER, "training-watch", id="the watcher"),
+        pytest.param(Entry("x", identifier="training-watch"), OTHER, "training-watch", id="a watcher that is gone"),
+        pytest.param(Entry("x", about=OTHER, unit=OTHER, speaker=B), OTHER, "systemd", id="the manager in the watcher's process"),
+    ],
+)  # fmt: skip
+def test_each_line_says_who_speaks_and_of_which_unit(each: Entry, unit: str, who: str) -> None:
+    [line] = JournalLog(UNIT, OTHER)._lines(each, "")
+    assert (line.unit, line.who) == (unit, who)
+
+
+def test_an_entry_of_several_lines_is_several_and_a_progress_bar_is_one() -> None:
+    lines = JournalLog(UNIT, OTHER)._lines(Entry("one\ntwo\n 10%\r 20%", unit=UNIT, speaker=A), A)
+    assert [line.message for line in lines] == ["one", "two", " 10%\r 20%"]
