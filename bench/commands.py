@@ -37,7 +37,7 @@ def commands(ground: Ground) -> Section:
         ours.known(PENDING, after=at)
         words: dict[str, Sequence[str]] = {
             "status": ("status",), "check": ("check",), "trigger --dry-run": ("trigger", "--dry-run", "--force"),
-            "why": ("why",), "why PATH": ("why", str(changes[0])),
+            "why": ("why",), "why PATH": ("why", str(changes[0])), "history": ("history",),
         }  # fmt: skip
         took = _timed(ground, home, words)
     bare = ground.fresh_home(tree)

@@ -15,8 +15,8 @@ import click
 from training_watch import __version__, places
 from training_watch.commands import Verbatim
 from training_watch.config import nearest
-from training_watch.journal import printable
 from training_watch.terminal import errors_told
+from training_watch.text import printable
 
 # In the order in which a person meets them: heading, then each command with the module that has it.
 SECTIONS: dict[str, dict[str, str]] = {

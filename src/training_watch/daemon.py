@@ -32,7 +32,7 @@ from training_watch.notify import Notify
 from training_watch.published import DaemonReport, publish, retract
 from training_watch.records import records_of
 from training_watch.timespan import spoken
-from training_watch.watching import Watcher
+from training_watch.watching.watcher import Watcher
 
 # Whether a daemon runs is asked by trying its lock: one that asks may have it for a moment. Arbitrary.
 LOCKED = 1.0

@@ -10,7 +10,7 @@ from training_watch.config import Job
 from training_watch.cooldown import rest
 from training_watch.decide import Settings, State
 from training_watch.events import Moment, Order, Pending, Reason, Wait
-from training_watch.journal import printable
+from training_watch.text import printable
 from training_watch.timespan import spoken
 
 # In days. What lies further off is told with its year. Arbitrary.

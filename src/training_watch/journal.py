@@ -10,6 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TextIO
 
+from training_watch.text import printable
+
 # sd-daemon(3): a line that begins with <N> has that priority.
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 # About two years of ordinary days in each of three files. Arbitrary.
@@ -47,22 +49,6 @@ def in_journal(stream: TextIO) -> bool:
     except (OSError, ValueError):
         return False
     return os.environ.get("JOURNAL_STREAM") == f"{stat.st_dev}:{stat.st_ino}"
-
-
-def printable(path: bytes | str) -> str:
-    """A path for a person: one line, nothing in it that could move the cursor or forge a line."""
-    text = os.fsdecode(path)
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else _escaped(each) for each in text)
-
-
-def _escaped(character: str) -> str:
-    # surrogateescape (PEP 383): the lone surrogate U+DC80+n stands for a byte that is not UTF-8.
-    code = ord(character)
-    return (
-        f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else character.encode("unicode_escape").decode()
-    )
 
 
 class _OneLine(logging.Formatter):

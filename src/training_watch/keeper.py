@@ -38,15 +38,20 @@ from training_watch.events import (
     Starter,
     Wait,
 )
-from training_watch.journal import log, printable
+from training_watch.journal import log
 from training_watch.launching import Launcher, LaunchError, NotStarted, Started, UnitState
 from training_watch.mark import amend
 from training_watch.marker import MarkerError, read_marker
 from training_watch.published import GapReport, JobReport, PendingReport, Watching
 from training_watch.records import Records
+from training_watch.text import printable
 from training_watch.timespan import spoken
 from training_watch.trigger import Held, trigger
-from training_watch.watching import Comparison, Touched, Watcher, busy, escaped
+from training_watch.watching.compare import Comparison
+from training_watch.watching.git import busy
+from training_watch.watching.ignore import escaped
+from training_watch.watching.touched import Touched
+from training_watch.watching.watcher import Watcher
 
 # A sign of life of the run is recorded this often: what a power cut can hide of a training's length.
 SIGN_OF_LIFE = 300.0

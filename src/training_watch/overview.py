@@ -11,11 +11,11 @@ from training_watch.config import Config, Job
 from training_watch.cooldown import since
 from training_watch.describe import counted, day_time, folders, start_it, unreadable
 from training_watch.events import Outcome, Reason, Run
-from training_watch.journal import printable
 from training_watch.progress import Progress
 from training_watch.published import DaemonReport, GapReport, JobReport
 from training_watch.screen import Screen, Styled, Words, bad, command, dim, good, strong, warned
 from training_watch.status import JobStatus
+from training_watch.text import printable
 from training_watch.timespan import spoken
 
 # How many folders of a gap are named on the screen. Arbitrary.

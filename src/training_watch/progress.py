@@ -10,7 +10,7 @@ from typing import Any
 
 from training_watch.events import Run
 from training_watch.files import read_small
-from training_watch.journal import printable
+from training_watch.text import printable
 
 SCHEMA = 1
 # Far more than a status file has. Arbitrary.

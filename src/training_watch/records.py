@@ -13,7 +13,11 @@ from training_watch.database import DatabaseError, open_database, set_aside
 from training_watch.events import Moment
 from training_watch.mends import refused
 from training_watch.runs import Runs
-from training_watch.watching import Comparison, Ignore, Reader, Snapshot, Touched, content
+from training_watch.watching.compare import Comparison, Reader
+from training_watch.watching.content import content
+from training_watch.watching.ignore import Ignore
+from training_watch.watching.snapshot import Snapshot
+from training_watch.watching.touched import Touched
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from enum import Enum
 from typing import TextIO
 from unicodedata import combining, east_asian_width
 
-from training_watch.journal import printable
+from training_watch.text import printable
 
 # The width of a label's column, with what parts it from the text.
 LABEL = 10

@@ -16,12 +16,12 @@ from training_watch.cooldown import since
 from training_watch.decide import Burst, State, order, step
 from training_watch.describe import next_start, sentence
 from training_watch.events import Compared, Moment, Observed, Order, Pending, Reason, Run, Running, Wait
-from training_watch.journal import printable
 from training_watch.launching import Launcher, LaunchError, UnitState
 from training_watch.marker import read_marker
 from training_watch.progress import Progress, read_progress
 from training_watch.published import DaemonReport, JobReport, daemon_report
 from training_watch.records import Records
+from training_watch.text import printable
 
 __all__ = ["JobStatus", "as_json", "daemon_report", "run_json", "status_of"]
 

@@ -13,10 +13,10 @@ from training_watch import places
 from training_watch.config import ConfigError
 from training_watch.database import DatabaseError
 from training_watch.files import Busy
-from training_watch.journal import printable
 from training_watch.launching import LaunchError
 from training_watch.marker import MarkerError
 from training_watch.mends import refused
+from training_watch.text import printable
 
 # sysexits.h; what each command ends with is listed in docs/reference.md.
 FAILED, UNAVAILABLE, NOT_NOW, BAD_CONFIG = 1, 69, 75, 78

@@ -21,9 +21,14 @@ from contextlib import suppress
 from training_watch import clock
 from training_watch.config import Job
 from training_watch.database import temporary
-from training_watch.journal import printable
 from training_watch.records import Records, records_of
-from training_watch.watching import Comparison, Content, Ignore, Pace, Touched, Watcher, join, stamp_of
+from training_watch.text import printable
+from training_watch.watching.compare import Comparison
+from training_watch.watching.content import Content, Pace, stamp_of
+from training_watch.watching.ignore import Ignore
+from training_watch.watching.paths import join
+from training_watch.watching.touched import Touched
+from training_watch.watching.watcher import Watcher
 
 # How long after the last hint its folders are compared, so that they are known when events are lost. Arbitrary.
 REST = 0.1

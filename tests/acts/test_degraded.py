@@ -50,9 +50,7 @@ def test_a_watch_limit_in_the_middle_of_the_tree_is_told_everywhere_and_loses_no
         eventually(lambda: home.runs() == 1, 20, "the first training has run")
         until(lambda: "STATUS=nothing to train (inotify: inotify's limit" in manager, "it has ended")
         screen = home.run("status").stdout
-        assert (
-            "degraded  inotify's limit of 5 watches is reached: looked into every 1s instead: " in screen
-        )
+        assert "degraded  inotify's limit of 5 watches is reached: looked into every 1s instead: " in screen
         assert "mend      sudo sysctl fs.inotify.max_user_watches=524288" in screen
         (gap,) = json.loads(home.run("status", "--json").stdout)["jobs"]["docs"]["watching"]["gaps"]
         polled = next(name for name in gap["folders"] if "part-" in name)

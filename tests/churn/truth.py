@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from training_watch.watching import Ignore
+from training_watch.watching.ignore import Ignore
 
 Stamp = tuple[int, int, int, int]
 

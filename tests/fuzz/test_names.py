@@ -20,7 +20,8 @@ from fuzz.commands import called, keeps_its_promises
 from fuzz.nasty import NAMES, harmless
 from machine.waiting import eventually
 from training_watch.describe import listing
-from training_watch.journal import log, open_log, printable
+from training_watch.journal import log, open_log
+from training_watch.text import printable
 
 UNIT = "crystal-train.service"
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from training_watch.bell import Bell, ring
-from training_watch.journal import LARGEST, log, open_log, printable
+from training_watch.journal import LARGEST, log, open_log
 from training_watch.notify import Notify
+from training_watch.text import printable
 
 
 @pytest.fixture

@@ -11,7 +11,9 @@ import pytest
 
 from ground.aged import age
 from training_watch.database import open_database
-from training_watch.watching import Ignore, Snapshot, Watcher
+from training_watch.watching.ignore import Ignore
+from training_watch.watching.snapshot import Snapshot
+from training_watch.watching.watcher import Watcher
 from watching.tree import Tree, everything, exhausted
 
 

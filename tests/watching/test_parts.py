@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from training_watch.watching import Touched, busy
+from training_watch.watching.git import busy
 from training_watch.watching.mounts import gives_events, mount_of, mounts, mounts_in, parsed
 from training_watch.watching.paths import below, holds, shown
-from training_watch.watching.touched import FOLDERS, NAMES
+from training_watch.watching.touched import FOLDERS, NAMES, Touched
 
 # ---- touched ------------------------------------------------------------------------------------
 

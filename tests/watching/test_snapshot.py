@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from training_watch.events import Moment
-from training_watch.watching import Snapshot, Touched
 from training_watch.watching.content import UNSETTLED, Content, Pace, content
 from training_watch.watching.rows import Batch, Rows
-from training_watch.watching.snapshot import FEW, PENDING
+from training_watch.watching.snapshot import FEW, PENDING, Snapshot
+from training_watch.watching.touched import Touched
 from watching.tree import Tree, everything, exhausted
 
 

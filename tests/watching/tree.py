@@ -10,7 +10,11 @@ from typing import Literal
 
 from training_watch.database import open_database
 from training_watch.events import Moment
-from training_watch.watching import Comparison, Ignore, Snapshot, Touched, Watcher
+from training_watch.watching.compare import Comparison
+from training_watch.watching.ignore import Ignore
+from training_watch.watching.snapshot import Snapshot
+from training_watch.watching.touched import Touched
+from training_watch.watching.watcher import Watcher
 
 Backend = Literal["inotify", "poll"]
 INTERVAL = 300.0

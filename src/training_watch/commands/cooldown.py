@@ -13,11 +13,11 @@ from training_watch.check import Verdict, verdict
 from training_watch.commands import Verbatim, job_argument, json_option
 from training_watch.config import ConfigError, read_config
 from training_watch.database import DatabaseError
-from training_watch.journal import printable
 from training_watch.launching import LaunchError
 from training_watch.marker import MarkerError, read_marker
 from training_watch.mends import refused
 from training_watch.terminal import BAD_CONFIG, say, warn
+from training_watch.text import printable
 
 
 @click.command(

@@ -11,9 +11,9 @@ from training_watch import clock
 from training_watch.commands import Verbatim
 from training_watch.config import read_config
 from training_watch.database import DatabaseError
-from training_watch.journal import printable
 from training_watch.launching import LaunchError
 from training_watch.terminal import say, warn
+from training_watch.text import printable
 
 
 @click.command(cls=Verbatim, epilog="Example:\n  training-watch run")

@@ -22,12 +22,12 @@ from training_watch.doctor.facts import Facts
 from training_watch.doctor.findings import Finding, fault, fine, note
 from training_watch.doctor.machine import unwritable
 from training_watch.events import Reason
-from training_watch.journal import printable
 from training_watch.marker import MarkerError, read_marker
 from training_watch.records import records_of
 from training_watch.status import JobStatus, status_of
+from training_watch.text import printable
 from training_watch.timespan import spoken
-from training_watch.watching import escaped
+from training_watch.watching.ignore import escaped
 from training_watch.wiring import launcher_of, obstacle_of
 
 T = TypeVar("T")

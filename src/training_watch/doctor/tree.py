@@ -16,11 +16,11 @@ from training_watch.doctor.facts import Facts
 from training_watch.doctor.findings import Finding, fault, fine, note
 from training_watch.doctor.records import remembered
 from training_watch.installing.manager import user
-from training_watch.journal import printable
 from training_watch.mends import refused
+from training_watch.text import printable
 from training_watch.timespan import spoken
-from training_watch.watching import Ignore
 from training_watch.watching.condition import ENOUGH_WATCHES, limit
+from training_watch.watching.ignore import Ignore
 from training_watch.watching.mounts import terrain
 from training_watch.watching.roots import Roots
 from training_watch.watching.rows import Rows

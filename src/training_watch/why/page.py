@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from training_watch.describe import counted, day_time
-from training_watch.journal import printable
 from training_watch.overview import run_words, short
 from training_watch.published import JobReport
 from training_watch.screen import Screen, Words, bad, command, dim, good, strong, warned
 from training_watch.status import JobStatus, run_json
+from training_watch.text import printable
 from training_watch.timespan import spoken
 from training_watch.why.decision import Decision
 from training_watch.why.path import Fate, Found

@@ -12,7 +12,9 @@ from enum import StrEnum
 from training_watch.config import Job
 from training_watch.events import Run
 from training_watch.records import Records
-from training_watch.watching import Known, ancestors, holds, join, stamp_of
+from training_watch.watching.content import stamp_of
+from training_watch.watching.paths import ancestors, holds, join
+from training_watch.watching.snapshot import Known
 
 
 class Fate(StrEnum):
