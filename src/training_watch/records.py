@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from training_watch import places
 from training_watch.config import Job
@@ -13,11 +14,13 @@ from training_watch.database import DatabaseError, open_database, set_aside
 from training_watch.events import Moment
 from training_watch.mends import refused
 from training_watch.runs import Runs
-from training_watch.watching.compare import Comparison, Reader
 from training_watch.watching.content import content
 from training_watch.watching.ignore import Ignore
 from training_watch.watching.snapshot import Snapshot
 from training_watch.watching.touched import Touched
+
+if TYPE_CHECKING:
+    from training_watch.watching.compare import Comparison, Reader
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,6 @@ from itertools import repeat
 from typing import NamedTuple
 
 from training_watch.watching.content import FITTING, GONE, Pace, Stamp, link_stamp
-from training_watch.watching.paths import join
 
 # A root may be a link to a folder; below it no link is followed.
 FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NONBLOCK
@@ -177,14 +176,3 @@ def listed(folder: bytes, records: Records, pace: Pace, *, follow: bool) -> Gene
     finally:
         os.close(fd)
     return listing
-
-
-def is_closed(folder: bytes) -> bool:
-    """A folder is there and may not be read, or what is in it may not be asked; False where none is there."""
-    try:
-        os.stat(join(folder, b"."))
-    except PermissionError:
-        return True
-    except OSError:
-        return False
-    return not os.access(folder, os.R_OK, effective_ids=True)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from training_watch.watching.mounts import mount_of, mounts, mounts_in, real
-from training_watch.watching.paths import below, holder
+from training_watch.watching.paths import below, holder, join
 from training_watch.watching.rows import Rows
 
 # How many known files are looked for on another file system before the root counts as absent. Arbitrary.
@@ -113,3 +113,14 @@ class Roots:
             "SELECT mount_point FROM roots WHERE job = ? AND path = ?", (self._job, root)
         ).fetchone()
         return row[0] if row else None
+
+
+def is_closed(folder: bytes) -> bool:
+    """A folder is there and may not be read, or what is in it may not be asked; False where none is there."""
+    try:
+        os.stat(join(folder, b"."))
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return not os.access(folder, os.R_OK, effective_ids=True)

@@ -17,17 +17,19 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 from training_watch.database import transaction
 from training_watch.events import Moment, Pending
-from training_watch.watching.compare import Comparison, Reader, Walk
 from training_watch.watching.content import UNREADABLE, Stamp, content
-from training_watch.watching.ignore import Ignore
-from training_watch.watching.listing import is_closed
 from training_watch.watching.paths import below, join, split
-from training_watch.watching.roots import Roots
+from training_watch.watching.roots import Roots, is_closed
 from training_watch.watching.rows import Rows
-from training_watch.watching.touched import Touched
+
+if TYPE_CHECKING:
+    from training_watch.watching.compare import Comparison, Reader
+    from training_watch.watching.ignore import Ignore
+    from training_watch.watching.touched import Touched
 
 # How many paths are named to a person. Arbitrary.
 SAMPLE = 5
@@ -126,6 +128,8 @@ class Snapshot:
         `running`: a run was active at some time since the hints were given. Where this is abandoned
         or raises, the hints are still owed.
         """
+        from training_watch.watching.compare import Walk  # noqa: PLC0415 - `status` asks, and compares nothing
+
         walk = Walk(self._rows, self._roots, self._ignore, moment, running=running, read=self._read)
         return walk.compare(touched)
 
