@@ -29,6 +29,8 @@ _FIELDS = (
 )
 # systemd.journal-fields(7), and the catalog's "A start job for unit … has begun execution".
 STARTING = "7d4958e842da4a758f6c1cdc7b36dcc5"
+# The catalog's "Messages from a service have been suppressed".
+DROPPED = "a596d6fe7bfa4994828e72309e95d61e"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,11 @@ class Entry:
     def starts(self) -> bool:
         """The manager said that an activation begins."""
         return self.message_id == STARTING
+
+    @property
+    def drops(self) -> bool:
+        """It says that lines are missing."""
+        return self.message_id == DROPPED
 
     @property
     def last_words(self) -> bool:

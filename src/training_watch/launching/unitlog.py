@@ -20,6 +20,7 @@ from training_watch.launching.journalctl import Entry
 
 # The manager shows a new run before journald has its first line. Arbitrary, and ample.
 _LAG_USEC = 60_000_000
+_WARNING = 4  # syslog(3)
 
 
 class Attribution:
@@ -60,6 +61,14 @@ def matches(unit: str) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def dropped() -> tuple[str, ...]:
+    """What journald says of lines that it dropped, of all that this user's manager runs: `journald.conf(5)`, RateLimitBurst=.
+
+    Who may read the system's journal sees it. A user unit's own LogRateLimitIntervalSec= changes nothing (252, 257).
+    """
+    return (f"MESSAGE_ID={journalctl.DROPPED}", f"OBJECT_UID={os.getuid()}")
+
+
 def starts(unit: str) -> list[Entry]:
     """The first entry of each run that the journal still has, oldest first. Raises LaunchError."""
     return journalctl.read(f"MESSAGE_ID={journalctl.STARTING}", f"USER_UNIT={unit}", f"_UID={os.getuid()}")
@@ -77,11 +86,12 @@ def run_entries(unit: str, invocation: str, *, last: int | None = None) -> list[
     words = [f"--since={journalctl.moment(since)}"]
     after = [each.realtime for each in begun if each.realtime > since and each.invocation != invocation]
     if after:
-        words.append(f"--until={journalctl.moment(min(after) - 1)}")
-    words += [*matches(unit), "+", *_named(invocation)]
+        # That lines were dropped is said at the next one that isn't, and dated after it.
+        words.append(f"--until={journalctl.moment(min(after) + (1_000_000 if last is None else -1))}")
+    words += [*matches(unit), "+", *_named(invocation), "+", *dropped()]
     found = journalctl.read(*words) if last is None else journalctl.last(last, *words)
     runs = Attribution(unit, invocation)
-    return [each for each in found if runs.run_of(each) == invocation]
+    return [each for each in found if runs.run_of(each) == invocation or each.drops]
 
 
 def follow_run(unit: str, invocation: str, *, ended: Callable[[], bool]) -> Iterator[Entry]:
@@ -122,7 +132,7 @@ class JournalLog:
         return [line for each in run_entries(self.unit, invocation) for line in self._lines(each, invocation)]
 
     def heard(self, since: Begin | None, *, lead: int) -> Iterator[list[Line]]:
-        both = [*matches(self.unit), "+", *matches(self.watcher)]
+        both = [*matches(self.unit), "+", *matches(self.watcher), "+", *dropped()]
         runs = Attribution(self.unit)
         asked = _usec(clock.calendar())
         if since is None:
@@ -142,6 +152,9 @@ class JournalLog:
         return [line for each in entries for line in self._lines(each, runs.run_of(each))]
 
     def _lines(self, each: Entry, invocation: str) -> Iterator[Line]:
+        if each.drops:
+            yield Line(_calendar(each), self.unit, MANAGER, each.message, _WARNING)
+            return
         unit = self.watcher if each.about == self.watcher or _says(self.watcher, each) else self.unit
         who = MANAGER if each.about else Path(unit).stem
         for text in each.message.rstrip("\n").split("\n"):  # not at a \r: that is a progress bar
