@@ -225,12 +225,12 @@ def test_a_journal_that_can_not_be_read_is_said_with_what_mends_it(
 ) -> None:
     root = scene.machine.root
     root(f"mkdir -p {JOURNALD.rpartition('/')[0]}; printf '[Journal]\\nStorage={storage}\\n' >{JOURNALD}")
-    root(f"mv /var/log/journal /var/log/set-aside; {RESTART}")
+    root(f"mv /var/log/journal /var/log/set-aside; rm -rf /run/log/journal/*; {RESTART}")
     try:
         told = scene.chain.tw("logs", check=False)
         assert (told.returncode, told.stdout) == (69, "")
         assert why in told.stderr
     finally:
         root(f"rm {JOURNALD}; rm -rf /run/log/journal/*; mv /var/log/set-aside /var/log/journal")
-        root(RESTART)
+        root(f"{RESTART}; journalctl --flush")
     eventually(lambda: scene.logs(check=False).stdout, 20, "the journal is back")
