@@ -42,7 +42,7 @@ from training_watch.journal import log
 from training_watch.launching import Launcher, LaunchError, NotStarted, Started, UnitState
 from training_watch.mark import amend
 from training_watch.marker import MarkerError, read_marker
-from training_watch.published import GapReport, JobReport, PendingReport, Watching
+from training_watch.published import GapReport, JobReport, PendingReport, Watching, fingerprint
 from training_watch.records import Records
 from training_watch.text import printable
 from training_watch.timespan import spoken
@@ -90,6 +90,7 @@ class Keeper:
         self._obstacle = obstacle
         self._now = now
         self._touched = Touched()
+        self._fingerprint = fingerprint(job)
         self._comparing: Generator[None, None, Comparison] | None = None
         self._announced = True
         self._awaited: str | None = None
@@ -155,6 +156,7 @@ class Keeper:
         state, burst, condition = self.state, self.state.burst, self.watcher.condition
         noisiest, rescanned, pending = self._touched.noisiest, self._rescanned, self.state.pending
         return JobReport(
+            fingerprint=self._fingerprint,
             pending=PendingReport(pending.count, pending.content, pending.own) if pending else None,
             touched=self._touched.count,
             burst=(burst.first_at, burst.last_at, burst.held_at) if burst else None,

@@ -12,10 +12,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from training_watch import clock, places
+from training_watch.config import Config, Job
 from training_watch.files import Busy, lock, read_small, write_whole
 
 SCHEMA = 2
@@ -70,9 +72,10 @@ class PendingReport:
 class JobReport:
     """What the daemon knows of one job, and a command couldn't find out, or not at once.
 
-    Times are elapsed seconds of this boot.
+    `fingerprint` names the job as the daemon has read it. Times are elapsed seconds of this boot.
     """
 
+    fingerprint: str
     pending: PendingReport | None
     touched: int
     burst: tuple[float, float, float | None] | None
@@ -105,6 +108,19 @@ class DaemonReport:
             return None
         found = re.search(r"^Pss: +(\d+) kB", told, re.MULTILINE)
         return int(found[1]) * 1024 if found else None
+
+
+def fingerprint(job: Job) -> str:
+    """A name for all that the configuration says of a job."""
+    return blake2b(repr(job).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+
+
+def outdated(report: DaemonReport | None, config: Config) -> bool:
+    """Whether the daemon runs by an older text of this configuration. One that has said nothing yet, nobody knows of."""
+    if report is None or not report.jobs:
+        return False
+    read = {name: job.fingerprint for name, job in report.jobs.items()}
+    return read != {job.name: fingerprint(job) for job in config.jobs}
 
 
 def report_file() -> Path:
