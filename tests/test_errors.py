@@ -248,6 +248,7 @@ def _an_installation_that_is_asked_for_wrongly(home: Path) -> Iterable[str]:
         yield from watch(home, "install", *there, "--exec", "make docs && make train")
         yield from watch(home, "install", *there, "--exec", "no-such-program")
         yield from watch(home, "install", *there, "--exec", "./train")
+        yield from watch(home, "install", *there, "--exec", "sh /nowhere/train.sh")
         odd = os.fsdecode(os.fsencode(home) + b"/\xff")
         Path(odd).mkdir()
         yield from watch(home, "install", "--watch", odd, "--launcher", "process")

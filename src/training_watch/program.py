@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
+import re
+import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +17,17 @@ from training_watch import places
 from training_watch.config import Job
 from training_watch.units import SYSTEM_PATH
 
+# Programs that run a script, and their options that take no value and leave the next word a script. Any other option
+# (-c, -m, -e, --require) may make that word something else.
+_INTERPRETERS = {
+    r"(python|pypy)[\d.]*": "-[bBdEhiIOPqsSuvx]+",
+    r"(ba|da|k|z|)sh": "-[aefhikmnpuvx]+",
+    r"(node|nodejs|deno|ruby|perl|php|Rscript|julia|lua)[\d.]*": "(?!)",
+}
+
 
 class NoProgram(Exception):
-    """There is no such program; the message says what is wrong with its name."""
+    """There is no such program, or no such script for it; the message says what is wrong with its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +49,33 @@ def program_of(job: Job) -> Program:
         docs = (word for path in job.paths for word in ("--docs", str(path)))
         return Program((str(own), "train", *docs))
     name, *words = job.command
-    return Program((_found(name), *words))
+    command = (_found(name), *words)
+    if script := missing_script(command):
+        raise NoProgram(
+            f"the command {shlex.join(job.command)!r} runs {script}, which is not there: "
+            "put it there, or name another as `command`"
+        )
+    return Program(command)
+
+
+def missing_script(command: Sequence[str]) -> str | None:
+    """The script that the command's interpreter is to run, where that is an absolute path to nothing."""
+    known = Path(command[0]).name
+    plain = next((options for names, options in _INTERPRETERS.items() if re.fullmatch(names, known)), None)
+    if plain is None:
+        return None
+    rest = itertools.dropwhile(re.compile(plain).fullmatch, command[1:])
+    script = next(rest, "")
+    return script if script.startswith("/") and _is_nothing(Path(script)) else None
+
+
+def _is_nothing(path: Path) -> bool:
+    """Whether nothing is there; what can't be seen from here may be there all the same."""
+    try:
+        path.stat()
+    except OSError as error:
+        return error.errno in (errno.ENOENT, errno.ENOTDIR)
+    return False
 
 
 def absolute(path: Path) -> Path:

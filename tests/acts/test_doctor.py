@@ -117,6 +117,13 @@ def test_a_word_that_names_no_file_is_a_note(home: Home) -> None:
     assert (found["verdict"], "/no/such/data" in found["text"]) == ("note", True)
 
 
+def test_a_script_that_is_not_there_is_a_fault(home: Home) -> None:
+    home.config.write_text(home.config.read_text().replace(f'"{home.path}/train"', '"sh", "/no/such/script"'))
+    found = of(examined(home), "command")
+    assert (found["verdict"], "/no/such/script" in found["text"]) == ("fault", True)
+    assert "correct `command` in" in found["mend"]
+
+
 def test_mistakes_in_the_configuration_are_faults_with_exit_1_and_the_machine_is_checked_all_the_same(
     home: Home,
 ) -> None:

@@ -289,6 +289,27 @@ def test_a_command_that_is_not_there_is_named(desk: Desk) -> None:
     assert not desk.config.exists()
 
 
+@pytest.mark.parametrize("interpreter", ["sh", "bash -eu", "python3", "/usr/bin/python3 -u"])
+def test_a_script_that_is_not_there_is_refused_before_anything_is_written(
+    desk: Desk, interpreter: str
+) -> None:
+    before = desk.tree()
+    with pytest.raises(InstallError, match=r"biuld\.py, which is not there"):
+        desk.install(exec_command=f"{interpreter} /nowhere/biuld.py /nowhere/argument")
+    with pytest.raises(InstallError, match=r"biuld\.py, which is not there"):
+        desk.install(exec_command=f"{interpreter} /nowhere/biuld.py", launcher="process")
+    assert desk.tree() == before
+    assert desk.asked() == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["sh -c /nowhere/x", "python3 -m /nowhere/x", "sh -o pipefail /nowhere/x", "cat /nowhere/x", "sh", "sh x /nowhere/x"],
+)  # fmt: skip
+def test_a_word_that_may_be_no_script_is_left_to_the_program(desk: Desk, command: str) -> None:
+    assert desk.install(exec_command=command).jobs[0].command == tuple(command.split())
+
+
 @pytest.mark.parametrize("command", ["make docs && make train", "train | tee log", "train > log"])
 def test_a_command_for_a_shell_is_told_so(desk: Desk, command: str) -> None:
     with pytest.raises(InstallError, match="no shell reads"):

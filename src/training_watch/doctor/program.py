@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from training_watch import places
+from training_watch import places, units
 from training_watch.config import Job
-from training_watch.doctor.facts import Facts
+from training_watch.doctor.facts import Facts, file_text
 from training_watch.doctor.findings import Finding, fault, fine, note
 from training_watch.doctor.trying import Ended, Shell, Stage, search_path
 from training_watch.files import read_small
-from training_watch.program import NoProgram, program_of
+from training_watch.program import NoProgram, missing_script, program_of
+from training_watch.wiring import obstacle_of
 
 # Of a script this much is read: its first lines, or all that pip writes. Arbitrary.
 _BEGINNING = 4096
@@ -108,16 +109,49 @@ def reinstall(python: Path) -> str:
 
 
 def command(facts: Facts, job: Job) -> Iterator[Finding]:
-    """The training's program is there and can be executed, and so can what its first line names."""
+    """The training's program is there and can be executed, and so can what its first line names.
+
+    Where the unit is still to become what the configuration says, that one's program is looked for, too.
+    """
+    if (why := uninstallable(facts, job)) is not None:
+        yield fault(why, correct_command(facts, job))
     try:
         training = _training(facts, job)
-    except NoProgram as error:
-        yield fault(str(error), _put_back(facts, job, ""))
-        return
+    except NoProgram:
+        return  # of a process: it has just been said
     if training is None:
         return
     found = [each for line in training.lines for each in _looked_at(facts, job, training, line)]
-    yield from found or [fine(f"{training.lines[0][0]} can be executed")]
+    if found or why is None:
+        yield from found or [fine(f"{training.lines[0][0]} can be executed")]
+
+
+def uninstallable(facts: Facts, job: Job) -> str | None:
+    """Why the command of the configuration can't become the one that is executed, if so.
+
+    A unit that agrees with the configuration has its program already, wherever it was found then: on the PATH of
+    another shell, say. Of a unit that isn't ours the configuration knows no command.
+    """
+    if job.launcher == "systemd" and not to_be_installed(facts, job):
+        return None
+    try:
+        program_of(job)
+    except NoProgram as error:
+        return str(error)
+    return None
+
+
+def to_be_installed(facts: Facts, job: Job) -> bool:
+    """Whether the job's unit is still to become what the configuration says."""
+    shown = facts.manager.units.get(job.service) if facts.manager is not None else None
+    if shown is None or facts.config is None:
+        return False
+    return shown.shown.get("LoadState") == "not-found" or obstacle_of(facts.config, job) is not None
+
+
+def correct_command(facts: Facts, job: Job) -> str:
+    then = f", then: {facts.install}" if job.launcher == "systemd" else ""
+    return f"correct `command` in {facts.config_path}{then}"
 
 
 def starts(facts: Facts, job: Job) -> Iterator[Finding]:
@@ -156,9 +190,19 @@ def _looked_at(facts: Facts, job: Job, training: Training, line: tuple[str, ...]
         )
         return
     yield from _interpreter(facts, job, training, Path(program))
+    script = missing_script(line)
+    if script is not None:
+        yield fault(f"the training runs {script}, which is not there", _put_back(facts, job, script))
     for word in line[1:]:
-        if word.startswith("/") and not os.path.lexists(word) and Path(word) not in job.paths:
-            yield note(f"the training is given {word}, which is not there: well, if it makes it")
+        if (
+            word != script
+            and word.startswith("/")
+            and not os.path.lexists(word)
+            and Path(word) not in job.paths
+        ):
+            yield note(
+                f"the training is given {word}, which is not there; no harm if the training makes it itself"
+            )
 
 
 def _unexecutable(program: str) -> str | None:
@@ -173,6 +217,9 @@ def _unexecutable(program: str) -> str | None:
 
 def _put_back(facts: Facts, job: Job, program: str) -> str:
     """What brings a program back that isn't where a unit looks for it."""
+    unit = facts.unit(job.service)
+    if unit is not None and unit.file is not None and not units.ours(file_text(unit.file)):
+        return f"put it back, or correct ExecStart= in {unit.file}, then: systemctl --user daemon-reload"
     try:
         known = program_of(job).command[0]
     except NoProgram:
@@ -181,8 +228,7 @@ def _put_back(facts: Facts, job: Job, program: str) -> str:
         return facts.install
     if job.command == ("crystal", "train") and Path(program).parent == Path(sys.executable).parent:
         return reinstall(Path(sys.executable))
-    then = f", then: {facts.install}" if job.launcher == "systemd" else ""
-    return f"put it back, or correct `command` in {facts.config_path}{then}"
+    return f"put it back, or {correct_command(facts, job)}"
 
 
 def _interpreter(facts: Facts, job: Job, training: Training, program: Path) -> Iterator[Finding]:
