@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from launching.test_systemd import Programs, programs
 from training_watch.launching.journalctl import STARTING, Entry
-from training_watch.launching.unitlog import Attribution, JournalLog
+from training_watch.launching.unitlog import Attribution, JournalLog, run_entries
+
+__all__ = ["programs"]
 
 UNIT, OTHER = "t.service", "training-watch.service"
 A, B = "a" * 32, "b" * 32
@@ -70,3 +75,23 @@ def test_each_line_says_who_speaks_and_of_which_unit(each: Entry, unit: str, who
 def test_an_entry_of_several_lines_is_several_and_a_progress_bar_is_one() -> None:
     lines = JournalLog(UNIT, OTHER)._lines(Entry("one\ntwo\n 10%\r 20%", unit=UNIT, speaker=A), A)
     assert [line.message for line in lines] == ["one", "two", " 10%\r 20%"]
+
+
+def test_a_first_line_that_journald_read_before_the_start_is_the_runs_and_a_nameless_one_is_not(
+    programs: Programs,
+) -> None:
+    begin = 1_000_000_000_000_000
+    start = {"MESSAGE": "Starting", "USER_UNIT": UNIT, "USER_INVOCATION_ID": A, "MESSAGE_ID": STARTING}
+    entries = [
+        {"MESSAGE": "of the run before", "SYSLOG_IDENTIFIER": "t", "__REALTIME_TIMESTAMP": begin - 20},
+        {"MESSAGE": "one", "_SYSTEMD_USER_UNIT": UNIT, "_SYSTEMD_INVOCATION_ID": A, "__REALTIME_TIMESTAMP": begin - 10},
+        {**start, "__REALTIME_TIMESTAMP": begin},
+        {"MESSAGE": "two", "SYSLOG_IDENTIFIER": "t", "__REALTIME_TIMESTAMP": begin + 10},
+    ]  # fmt: skip
+    window = "\n".join(map(json.dumps, entries))
+    programs.says(
+        "journalctl",
+        f"case $* in *{STARTING}*) cat <<'END'\n{json.dumps(entries[2])}\nEND\n;; *) cat <<'END'\n{window}\nEND\nesac",
+    )
+    assert [each.message for each in run_entries(UNIT, A)] == ["one", "Starting", "two"]
+    assert "--since=@999999999.000000" in programs.calls[-1]

@@ -20,6 +20,9 @@ from training_watch.launching.journalctl import Entry
 
 # The manager shows a new run before journald has its first line. Arbitrary, and ample.
 _LAG_USEC = 60_000_000
+# The manager and a run's processes reach journald on different ways: a run's first line may come before the line that
+# says it starts. Arbitrary: within one turn of journald's loop.
+_TURN_USEC = 1_000_000
 _WARNING = 4  # syslog(3)
 
 
@@ -83,21 +86,23 @@ def run_entries(unit: str, invocation: str, *, last: int | None = None) -> list[
         if not own:
             return []
         since = own[0].realtime
-    words = [f"--since={journalctl.moment(since)}"]
+    words = [f"--since={journalctl.moment(since - _TURN_USEC)}"]
     after = [each.realtime for each in begun if each.realtime > since and each.invocation != invocation]
     if after:
         # That lines were dropped is said at the next one that isn't, and dated after it.
         words.append(f"--until={journalctl.moment(min(after) + (1_000_000 if last is None else -1))}")
     words += [*matches(unit), "+", *_named(invocation), "+", *dropped()]
     found = journalctl.read(*words) if last is None else journalctl.last(last, *words)
-    runs = Attribution(unit, invocation)
+    # Without its start, `found` begins later than that.
+    started = any(each.starts and each.invocation == invocation for each in found)
+    runs = Attribution(unit, "" if started else invocation)
     return [each for each in found if runs.run_of(each) == invocation or each.drops]
 
 
 def follow_run(unit: str, invocation: str, *, ended: Callable[[], bool]) -> Iterator[Entry]:
     """A run's entries from the first, as they come, until it has ended and all are out. Raises LaunchError."""
     begun = next((each.realtime for each in starts(unit) if each.invocation == invocation), None)
-    since = begun if begun is not None else _usec(clock.calendar()) - _LAG_USEC
+    since = begun - _TURN_USEC if begun is not None else _usec(clock.calendar()) - _LAG_USEC
     both = [*matches(unit), "+", *_named(invocation)]
     place = f"--since={journalctl.moment(since)}"
     runs, begun_here = Attribution(unit), False
@@ -135,18 +140,20 @@ class JournalLog:
         both = [*matches(self.unit), "+", *matches(self.watcher), "+", *dropped()]
         runs = Attribution(self.unit)
         asked = _usec(clock.calendar())
-        if since is None:
-            entries = journalctl.last(lead, *both)
-        else:
-            begun = _usec(since.at)
-            before = journalctl.last(lead, f"--until={journalctl.moment(begun - 1)}", *matches(self.watcher))
-            entries = [*before, *journalctl.read(f"--since={journalctl.moment(begun)}", *both)]
+        entries = journalctl.last(lead, *both) if since is None else self._since(since, lead, both)
         if not entries and (why := journalctl.trouble()):
             raise LaunchError(why)
         yield self._told(entries, runs)
         place = f"--after-cursor={entries[-1].cursor}" if entries else f"--since={journalctl.moment(asked)}"
         for portion in journalctl.endless(place, *both):
             yield self._told(portion, runs)
+
+    def _since(self, begin: Begin, lead: int, both: list[str]) -> list[Entry]:
+        begun = _usec(begin.at)
+        before = journalctl.last(lead, f"--until={journalctl.moment(begun - 1)}", *matches(self.watcher))
+        entries = journalctl.read(f"--since={journalctl.moment(begun - _TURN_USEC)}", *both)
+        early = [each for each in entries if each.realtime < begun and each.speaker == begin.invocation]
+        return [*before, *early, *(each for each in entries if each.realtime >= begun)]
 
     def _told(self, entries: list[Entry], runs: Attribution) -> list[Line]:
         return [line for each in entries for line in self._lines(each, runs.run_of(each))]
