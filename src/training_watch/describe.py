@@ -9,7 +9,7 @@ from training_watch import places
 from training_watch.config import Job
 from training_watch.cooldown import rest
 from training_watch.decide import Settings, State
-from training_watch.events import Moment, Order, Pending, Reason, Wait
+from training_watch.events import Moment, Order, Pending, Reason, Run, Wait
 from training_watch.text import printable
 from training_watch.timespan import spoken
 
@@ -26,7 +26,7 @@ def sentence(order: Order, state: State, settings: Settings, now: Moment, *, tou
         case Reason.RUNNING:
             since = state.running.since if state.running else None
             began = f"training since {since.calendar.astimezone():%H:%M}" if since else "training"
-            return began + (f", {waiting}" if state.pending or touched else "")
+            return began + (f", {files(touched)} changed meanwhile" if touched else "")
         case Reason.SETTLING:
             return _settling(order, state, settings, now, touched)
         case Reason.GIT:
@@ -63,10 +63,21 @@ def clock_time(elapsed: float | None, now: Moment) -> str:
     return f"{at:%H:%M}" if at.date() == here.date() else f"{at:%a %d %b %H:%M}"
 
 
+def logs_of(run: Run) -> str:
+    """The command that shows what a run said."""
+    return f"training-watch logs --run {run.invocation[:8]}"
+
+
 def start_it(jobs: Iterable[Job]) -> str:
     """The command that starts a daemon: without a job for systemd, none may be there to ask."""
     managed = any(job.launcher == "systemd" for job in jobs)
     return f"systemctl --user start {places.WATCHER_UNIT}" if managed else "training-watch run"
+
+
+def read_anew(jobs: Iterable[Job]) -> str:
+    """What makes a running daemon, and its units, follow the configuration."""
+    managed = any(job.launcher == "systemd" for job in jobs)
+    return "training-watch install" if managed else "start `training-watch run` anew"
 
 
 def listing(sample: Sequence[bytes], count: int, *, most: int = 3) -> str:
@@ -106,10 +117,10 @@ def _settling(order: Wait, state: State, settings: Settings, now: Moment, touche
     if not touched and state.pending is None:
         return "nothing to train"  # a run has taken in what changed, and the quiet after it isn't over
     changed = f"{files(touched)} changed" if touched else "files changed"
-    start = next_start(order, state, settings, now)
+    start, quiet = next_start(order, state, settings, now), spoken((order.until or now.elapsed) - now.elapsed)
     if start is None or order.until is None or start <= order.until:
-        return f"{changed}, training in {spoken((order.until or now.elapsed) - now.elapsed)}"
-    return f"{changed}, cooldown until {clock_time(start, now)}"
+        return f"{changed}, training in {quiet}"
+    return f"{changed}, settling for {quiet}, then cooldown until {clock_time(start, now)}"
 
 
 def _waiting(pending: Pending | None) -> str:

@@ -19,7 +19,7 @@ from training_watch import clock
 from training_watch.config import Job
 from training_watch.cooldown import since
 from training_watch.decide import State, order, step
-from training_watch.describe import files, listing, sentence, unreadable
+from training_watch.describe import files, listing, logs_of, sentence, unreadable
 from training_watch.events import (
     Balked,
     Changed,
@@ -436,8 +436,8 @@ class Keeper:
                 log.info("%s: training %s after %s", self.job.name, run.outcome, took)
             case _:
                 log.error(
-                    "%s: training %s after %s (exit status %s): see `%s`",
-                    self.job.name, run.outcome, took, run.status or "unknown", self._launcher.hints()[0],
+                    "%s: training %s after %s (exit status %s): `%s` shows what it said",
+                    self.job.name, run.outcome, took, run.status or "unknown", logs_of(run),
                 )  # fmt: skip
                 with suppress(LaunchError):
                     for line in self._launcher.lines(run.invocation, last=5):

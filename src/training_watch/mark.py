@@ -14,10 +14,11 @@ from training_watch import places
 from training_watch.bell import ring
 from training_watch.config import Job
 from training_watch.events import Marker, Moment, Outcome, Run
-from training_watch.launching import Launcher
+from training_watch.launching import Launcher, LaunchError
 from training_watch.marker import read_marker, write_marker
-from training_watch.progress import read_progress
+from training_watch.progress import LINE, read_progress
 from training_watch.records import Records, opened_records
+from training_watch.text import printable
 
 # sysexits.h EX_TEMPFAIL: the training says "not now". That is no run.
 NOT_NOW = "75"
@@ -70,9 +71,19 @@ def mark(job: Job, outcome: Outcome, ended: Moment, say: Callable[[str], None]) 
 
 
 def record_end(
-    job: Job, invocation: str, ended: Moment, outcome: Outcome, status: str, say: Callable[[str], None]
+    job: Job,
+    invocation: str,
+    ended: Moment,
+    outcome: Outcome,
+    status: str,
+    say: Callable[[str], None],
+    *,
+    last_words: Callable[[], list[str]] = list,
 ) -> None:
-    """Record a run's end, and on success what it has trained. Raises DatabaseError."""
+    """Record a run's end, on success what it has trained, and what it said of its result. Raises DatabaseError.
+
+    `last_words` are the last lines that it logged: the last one tells why it failed, where its status file doesn't.
+    """
     told = read_progress(places.status_file(job.service))
     with opened_records(job, say) as records:
         run = records.runs.find(invocation)
@@ -83,9 +94,21 @@ def record_end(
         elif run.outcome is None:
             records.compare_all(ended, running=True)
             _close(records, run, ended, outcome, status)
+            quality, error = "", ""
             if told is not None and told.is_of(invocation, run):
-                records.runs.report(invocation, quality=told.quality, error=told.error)
+                quality, error = told.quality, told.error
+            if outcome is Outcome.FAILED and not error:
+                error = _last_line(last_words)
+            records.runs.report(invocation, quality=quality, error=error)
     ring(places.bell())
+
+
+def _last_line(last_words: Callable[[], list[str]]) -> str:
+    try:
+        said = last_words()
+    except LaunchError:  # it stays in the log, which is where a person looks next
+        return ""
+    return printable(said[-1].strip())[:LINE] if said else ""
 
 
 def amend(

@@ -9,10 +9,10 @@ from pathlib import Path
 from training_watch import places
 from training_watch.config import Config, Job
 from training_watch.cooldown import since
-from training_watch.describe import counted, day_time, folders, start_it, unreadable
+from training_watch.describe import counted, day_time, folders, logs_of, read_anew, start_it, unreadable
 from training_watch.events import Outcome, Reason, Run
 from training_watch.progress import Progress
-from training_watch.published import DaemonReport, GapReport, JobReport
+from training_watch.published import DaemonReport, GapReport, JobReport, outdated
 from training_watch.screen import Screen, Styled, Words, bad, command, dim, good, strong, warned
 from training_watch.status import JobStatus
 from training_watch.text import printable
@@ -21,6 +21,7 @@ from training_watch.timespan import spoken
 # How many folders of a gap are named on the screen. Arbitrary.
 NAMED = 3
 
+_WENT_WRONG = frozenset({Outcome.FAILED, Outcome.INTERRUPTED})
 _NEEDS_A_PERSON = frozenset({Reason.RETRIES, Reason.REFUSED, Reason.OWN, Reason.OBSTACLE})
 
 
@@ -28,10 +29,7 @@ def overview(
     screen: Screen, config: Config, jobs: Sequence[JobStatus], report: DaemonReport | None, now: datetime
 ) -> list[str]:
     """The whole screen."""
-    lines = [
-        *_daemon(screen, config.jobs, report, now),
-        *screen.row(dim("config"), short(config.path), indent=0),
-    ]
+    lines = [*_daemon(screen, config.jobs, report, now), *_config(screen, config, report)]
     for status in jobs:
         lines += ["", *screen.row(strong(status.job.name), dim(status.job.service), indent=0)]
         lines += _job(screen, status, running=report is not None, now=now)
@@ -92,6 +90,14 @@ def _daemon(screen: Screen, jobs: Iterable[Job], report: DaemonReport | None, no
     return [*lines, *screen.row("", *counts, indent=0)]
 
 
+def _config(screen: Screen, config: Config, report: DaemonReport | None) -> list[str]:
+    lines = screen.row(dim("config"), short(config.path), indent=0)
+    if not outdated(report, config):
+        return lines
+    changed = warned("changed since the daemon read it: what is new doesn't count yet")
+    return [*lines, *screen.row("", changed, ": ", command(read_anew(config.jobs)), indent=0)]
+
+
 def _job(screen: Screen, status: JobStatus, *, running: bool, now: datetime) -> list[str]:
     stale = [dim(", when somebody last looked")] if not running and status.looked else []
     lines = screen.row(dim("now"), _now(status), *stale)
@@ -107,6 +113,11 @@ def _job(screen: Screen, status: JobStatus, *, running: bool, now: datetime) -> 
         lines += screen.row(dim("quality"), status.last.quality)
     if status.last and status.last.error:
         lines += screen.row(dim("it said"), warned(status.last.error))
+    if status.last and status.last.outcome in _WENT_WRONG:
+        lines += screen.row(dim("more"), command(logs_of(status.last)))
+    if tries := status.tries:
+        told = f"{counted(tries, 'time')} on this content, of {1 + status.job.settings.retries} at most"
+        lines += screen.row(dim("tried"), told)
     lines += _watching(screen, status, running=running)
     if status.trouble:
         lines += screen.row(bad("trouble"), status.trouble)
@@ -127,7 +138,7 @@ def _now(status: JobStatus) -> Words:
 
 def _pending(screen: Screen, status: JobStatus) -> list[str]:
     pending = status.state.pending
-    if pending is None:
+    if pending is None or status.state.running is not None:  # a run that goes on may be reading just these
         return []
     names = [short(Path(printable(path))) for path in pending.sample]
     more = pending.count - len(names)
@@ -153,9 +164,15 @@ def _watching(screen: Screen, status: JobStatus, *, running: bool) -> list[str]:
     if report.unreadable:
         told = f"{unreadable(report.unreadable)} can't be read: changes in them are not seen"
         lines += screen.row(warned("unread"), told)
-    if report.noisiest and status.state.burst:
-        lines += screen.row(dim("noisiest"), report.noisiest)
+    if report.noisiest and _keeps_changing(status):
+        lines += screen.row(dim("busiest"), short(Path(report.noisiest)))
     return lines
+
+
+def _keeps_changing(status: JobStatus) -> bool:
+    """Whether a burst goes on for longer than one edit would."""
+    burst = status.state.burst
+    return burst is not None and burst.last_at - burst.first_at > status.job.settings.debounce
 
 
 def _how(report: JobReport) -> str:

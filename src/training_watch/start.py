@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC
@@ -16,6 +17,7 @@ from training_watch.events import Moment, Outcome, Starter
 from training_watch.launching import Launcher, NotStarted, Started
 from training_watch.marker import read_marker
 from training_watch.progress import read_progress
+from training_watch.published import daemon_report
 from training_watch.records import Records, opened_records
 from training_watch.terminal import FAILED, NOT_NOW, fail, say, warn
 from training_watch.timespan import spoken
@@ -60,7 +62,7 @@ def order_start(
     say(f"Timestamp: {_utc(now)}")
     say(f"Force: {'true' if force else 'false'}\n")
     with records_or_none(job) as records:
-        if records is not None and records.runs.recent(1) and not records.snapshot.is_pending():
+        if records is not None and _nothing_changed(job, records, now, look=not dry_run):
             say("Nothing changed since the last training.\n")
         if dry_run:
             _tell_dry(job, launcher, now, force=force)
@@ -75,6 +77,21 @@ def order_start(
             fail(f"{job.service} was not started: {why}", FAILED)
         case Started(invocation):
             _tell_started(job, launcher, invocation, wait=wait, no_watch=no_watch)
+
+
+def _nothing_changed(job: Job, records: Records, now: Moment, *, look: bool) -> bool:
+    """Whether that is certain: a burst that hasn't settled is not compared yet, and without a daemon nobody compares."""
+    if not records.runs.recent(1):
+        return False
+    report = daemon_report()
+    mine = report.jobs.get(job.name) if report is not None else None
+    if mine is not None and (mine.burst is not None or mine.touched):
+        return False
+    if mine is None:
+        if not look:
+            return False
+        records.compare_all(now, running=False)
+    return not records.snapshot.is_pending()
 
 
 def _tell_held(job: Job, asked: Verdict) -> NoReturn:
@@ -99,6 +116,8 @@ def _tell_dry(job: Job, launcher: Launcher, now: Moment, *, force: bool) -> None
 
 
 def _tell_started(job: Job, launcher: Launcher, invocation: str, *, wait: bool, no_watch: bool) -> None:
+    if not no_watch and sys.stderr is not None and sys.stderr.isatty():
+        print("watching how it begins, 5 s at most (--no-watch returns at once)", file=sys.stderr, flush=True)
     if not no_watch and _ended_at_once(job, launcher, invocation):
         unit = launcher.state()
         if unit.result == "exit-code" and unit.status == str(NOT_NOW):
@@ -108,7 +127,7 @@ def _tell_started(job: Job, launcher: Launcher, invocation: str, *, wait: bool, 
                 warn(f"  {line}")
             fail(
                 f"{job.service} started and failed at once ({unit.result}, exit status {unit.status}): "
-                f"see `{launcher.hints()[0]}`",
+                f"`training-watch logs --run {invocation[:8]}` shows all that it said",
                 FAILED,
             )
     say("Training started successfully!\n")

@@ -13,7 +13,7 @@ from training_watch import places
 from training_watch.check import Verdict, verdict
 from training_watch.config import Config, Job
 from training_watch.cooldown import since
-from training_watch.decide import Burst, State, order, step
+from training_watch.decide import Burst, State, failures, order, step
 from training_watch.describe import next_start, sentence
 from training_watch.events import Compared, Moment, Observed, Order, Pending, Reason, Run, Running, Wait
 from training_watch.launching import Launcher, LaunchError, UnitState
@@ -56,6 +56,12 @@ class JobStatus:
         """What it waits for; None at the moment of a start."""
         return self.order.reason if isinstance(self.order, Wait) else None
 
+    @property
+    def tries(self) -> int:
+        """How often the pending content was tried and failed."""
+        pending = self.state.pending
+        return failures(self.state.history, pending.content) if pending is not None else 0
+
 
 def status_of(
     job: Job, records: Records, launcher: Launcher, report: DaemonReport | None, now: Moment
@@ -89,6 +95,7 @@ def status_of(
         line = "nothing known yet: no daemon and no training has looked into it"
     elif not isinstance(current, Wait):
         line = "about to train" if report is not None else "would train now, if the daemon ran"
+    owed = state.pending is not None or (state.burst is not None and mine is not None and mine.touched > 0)
     told = read_progress(places.status_file(job.service)) if running is not None else None
     return JobStatus(
         job=job,
@@ -98,7 +105,7 @@ def status_of(
         verdict=verdict(marker, now, job.settings.cooldown, running=unit.active),
         last=next((each for each in reversed(history) if each.outcome is not None), None),
         until=_at(current.until if isinstance(current, Wait) else None, now),
-        next_at=_at(next_start(current, state, job.settings, now) if state.pending else None, now),
+        next_at=_at(next_start(current, state, job.settings, now) if owed else None, now),
         training=told.by(now.calendar) if told and running and told.is_of(running.invocation, run) else None,
         report=mine,
         looked=looked,

@@ -9,7 +9,7 @@ from training_watch import clock, places
 from training_watch.begin import begin
 from training_watch.config import Job
 from training_watch.database import DatabaseError
-from training_watch.launching import process
+from training_watch.launching import process, runlog
 from training_watch.mark import Ending, judge, mark, record_end
 from training_watch.program import NoProgram, program_of
 from training_watch.records import opened_records
@@ -32,7 +32,11 @@ def supervise_job(job: Job) -> int:
         outcome, moment = judge(Ending(result, code, status), stopping=False), clock.now()
         mark(job, outcome, moment, say)
         try:
-            record_end(job, invocation, moment, outcome, status, say)
+            record_end(
+                job, invocation, moment, outcome, status, say,
+                # The very last one says that it ended.
+                last_words=lambda: runlog.last_lines(process.log_file(job.service), invocation, 2)[:-1],
+            )  # fmt: skip
         except DatabaseError as error:
             say(f"The history has no record of this run's end ({error}); what it read counts as untrained")
 

@@ -233,8 +233,7 @@ def test_a_folder_that_was_elsewhere_for_a_moment_while_a_training_ran_is_traine
         (home.path / "docs/sub").rename(home.path / "out")
         (home.path / "out").rename(home.path / "docs/sub")
         until(
-            lambda: "waiting" in manager.last,
-            "it has heard",
+            lambda: json.loads(home.run("status", "--json").stdout)["daemon"]["events"] >= 2, "it has heard"
         )
         (home.path / "go").touch()
         until(lambda: home.runs() == 2, "it is trained again")

@@ -399,3 +399,77 @@ def test_each_figure_of_the_readme_is_a_measured_one() -> None:
     assert len(figures) == 5 * 3
     cells = {cell.strip() for row in measured.splitlines() if row.startswith("|") for cell in row.split("|")}
     assert [figure for figure in figures if figure not in cells] == []
+
+
+# ---- what a stranger stumbled over ---------------------------------------------------------------
+
+
+def test_a_configuration_that_the_daemon_has_not_read_is_told_as_that(home: Home, manager: Manager) -> None:
+    with daemon(home, manager) as process:
+        trained(home, manager)
+        assert "changed since" not in home.run("status").stdout
+        home.configure(cooldown="9min")
+        assert "changed since the daemon read it" in home.run("status").stdout
+        first = why(home)["jobs"]["docs"]
+        assert (first["steps"][0]["passed"], first["ways"][0]["what"]) == (
+            None,
+            "let the configuration count",
+        )
+        process.send_signal(signal.SIGHUP)
+        eventually(lambda: "changed since" not in home.run("status").stdout, 10, "it has read it")
+
+
+def test_a_failed_run_leads_to_what_it_said(home: Home, manager: Manager) -> None:
+    home.mode("echo 'about.md contains BROKEN' >&2; exit 1")
+    with daemon(home, manager) as process:
+        until(lambda: home.runs() == 1 and "STATUS=cooldown" in manager, "the first training has failed")
+        page, found = home.run("status").stdout, job(home)
+        ways = why(home)["jobs"]["docs"]["ways"]
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        log = process.stderr.read()
+    run = found["last_run"]["invocation"][:8]
+    assert found["last_run"]["error"] == "about.md contains BROKEN"
+    assert "  it said   about.md contains BROKEN\n" in page
+    assert f"  more      training-watch logs --run {run}\n" in page
+    assert "  tried     1 time on this content, of 2 at most\n" in page
+    assert ways[0] == {"command": f"training-watch logs --run {run}", "what": "what the last one said"}
+    assert "about.md contains BROKEN" in home.run("logs", "--run", run).stdout
+    assert "about.md contains BROKEN" in home.run("history").stdout
+    assert "docs:   about.md contains BROKEN" in log
+
+
+def test_while_an_edit_settles_both_waits_are_told(home: Home, manager: Manager) -> None:
+    home.config.write_text(home.config.read_text().replace('"200ms"', '"20s"').replace('"2s"', '"40s"'))
+    assert home.run("trigger", "--wait").returncode == 0
+    with daemon(home, manager):
+        until(lambda: "READY=1" in manager, "it watches")
+        home.edit("text")
+        eventually(lambda: job(home)["waiting_for"] == "settling", 10, "the change is seen")
+        page = home.run("status").stdout
+        commands = [way["command"] for way in why(home)["jobs"]["docs"]["ways"]]
+        forced = home.run("trigger", "--dry-run", "--force").stdout
+    assert re.search(r"1 file changed, settling for \d+s, then cooldown until \d\d:\d\d", page)
+    assert "  next      " in page
+    assert commands == ["training-watch trigger --force"], "a plain one would be refused"
+    assert "Nothing changed" not in forced, "that is not certain before the change is compared"
+
+
+def test_what_a_running_training_may_be_reading_is_not_told_as_left_over(
+    home: Home, manager: Manager
+) -> None:
+    home.mode("while [ ! -e go ]; do sleep 0.05; done")
+    with daemon(home, manager):
+        until(lambda: home.runs() == 1, "the first training runs")
+        page = home.run("status").stdout
+        assert "waiting" not in page
+        assert "pending" not in page
+        (home.path / "go").touch()
+        eventually(lambda: not job(home)["running"], 20, "it has ended")
+
+
+def test_without_a_daemon_a_trigger_looks_before_it_says_that_nothing_changed(home: Home) -> None:
+    assert home.run("trigger", "--wait").returncode == 0
+    assert "Nothing changed" in home.run("trigger", "--force", "--wait").stdout
+    home.edit("another text")
+    assert "Nothing changed" not in home.run("trigger", "--force", "--wait").stdout

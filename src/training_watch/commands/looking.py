@@ -14,7 +14,7 @@ from training_watch.commands import Verbatim, job_argument, json_option
 from training_watch.config import Config, Job, read_config
 from training_watch.events import Moment
 from training_watch.overview import overview
-from training_watch.published import DaemonReport, daemon_report
+from training_watch.published import DaemonReport, daemon_report, outdated
 from training_watch.records import Records, opened_records
 from training_watch.screen import Screen
 from training_watch.status import JobStatus, news, status_of
@@ -99,7 +99,7 @@ def _why_jobs(config: Config, report: DaemonReport | None, now: Moment, *, as_js
     for job in config.jobs:
         found = _status(config, job, report, now)
         trigger = "training-watch trigger" + (f" {job.name}" if len(config.jobs) > 1 else "")
-        decision = decision_of(found, now, trigger=trigger)
+        decision = decision_of(found, now, trigger=trigger, outdated=outdated(report, config))
         told[job.name] = page.decision_json(found, decision)
         lines += [*([""] if lines else []), *page.decision_lines(screen, found, decision, now.calendar)]
     show([json.dumps({"schema": page.SCHEMA, "jobs": told}, indent=1)] if as_json else lines)

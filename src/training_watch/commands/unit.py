@@ -75,14 +75,17 @@ def mark(config_path: Path, unit: str) -> None:
         say("Skipped by the unit's ExecCondition=: that is no run, the marker stays as it is")
         return
     job = read_config(config_path).job_of(unit)
-    ended = clock.now()
+    ended, name, launcher = clock.now(), _invocation(), launcher_of(config_path, job)
     write(job, judge(ending, stopping=False), ended, say)
     try:
-        stopping = launcher_of(config_path, job).state().stopping
+        stopping = launcher.state().stopping
     except LaunchError:
         stopping = False
     try:
-        record_end(job, _invocation(), ended, judge(ending, stopping=stopping), ending.status, warn)
+        record_end(
+            job, name, ended, judge(ending, stopping=stopping), ending.status, warn,
+            last_words=lambda: launcher.lines(name, last=1),
+        )  # fmt: skip
     except (DatabaseError, OSError) as error:
         warn(
             f"{job.service}: the history has no record of this run's end ({error}); what it read counts as untrained"

@@ -70,7 +70,7 @@ class Launcher(Protocol):
         """Order a start and return once a new invocation is seen, at most `within` seconds later."""
 
     def lines(self, invocation: str, *, last: int) -> list[str]:
-        """The last lines that this activation has logged, without time stamps."""
+        """The last lines that the training itself has logged, without time stamps."""
 
     def follow(self, invocation: str) -> Iterator[str]:
         """Its lines from the first, as they come, until it has ended and all are out."""

@@ -39,6 +39,8 @@ PROPERTIES = (
     "LoadError", "UnitFileState", "NeedDaemonReload",
 )  # fmt: skip
 
+# How many entries a run's end makes of itself: its marker's, the history's and the manager's. Ample.
+_AFTERWARDS = 20
 # How long journald may lag behind the manager that has just logged a job's end. Arbitrary.
 _JOURNAL_LAG = 2.0
 
@@ -151,10 +153,10 @@ class Systemd:
         )
 
     def lines(self, invocation: str, *, last: int) -> list[str]:
-        """The last lines that this activation has logged, without time stamps."""
+        """The last lines that the training itself has logged, without time stamps."""
         if last <= 0:
             return []
-        entries = unitlog.run_entries(self.unit, invocation, last=last)
+        entries = unitlog.own_words(unitlog.run_entries(self.unit, invocation, last=last + _AFTERWARDS))
         return [line for each in entries for line in each.message.splitlines()][-last:]
 
     def follow(self, invocation: str) -> Iterator[str]:

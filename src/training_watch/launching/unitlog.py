@@ -9,7 +9,7 @@ and the line is of the run that had begun last.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ _LAG_USEC = 60_000_000
 # The manager and a run's processes reach journald on different ways: a run's first line may come before the line that
 # says it starts. Arbitrary: within one turn of journald's loop.
 _TURN_USEC = 1_000_000
-_WARNING = 4  # syslog(3)
+_WARNING, _ERROR = 4, 3  # syslog(3)
 
 
 class Attribution:
@@ -97,6 +97,21 @@ def run_entries(unit: str, invocation: str, *, last: int | None = None) -> list[
     started = any(each.starts and each.invocation == invocation for each in found)
     runs = Attribution(unit, "" if started else invocation)
     return [each for each in found if runs.run_of(each) == invocation or each.drops]
+
+
+def own_words(entries: Sequence[Entry]) -> list[Entry]:
+    """Of a run's entries what tells why it ended: those of its main process, and before its end the manager's errors.
+
+    What comes after, such as the marker's update and the manager's own summary, says that it ended; all of it where
+    nothing else is there.
+    """
+    found = list[Entry]()
+    for each in entries:
+        if each.message_id == journalctl.EXITED and "Main process" in each.message:
+            break
+        if not each.about or each.priority <= _ERROR:
+            found.append(each)
+    return found or list(entries)
 
 
 def follow_run(unit: str, invocation: str, *, ended: Callable[[], bool]) -> Iterator[Entry]:

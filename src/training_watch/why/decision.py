@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from training_watch import places
-from training_watch.decide import State, failures
-from training_watch.describe import clock_time, counted, day_time, files, start_it
-from training_watch.events import Moment, Reason
+from training_watch.describe import clock_time, counted, day_time, files, logs_of, read_anew, start_it
+from training_watch.events import Moment, Outcome, Reason
 from training_watch.status import JobStatus
 from training_watch.timespan import spoken
 
@@ -52,10 +51,13 @@ QUESTIONS = (
 _OF_THE_DAEMON = frozenset({Reason.SETTLING, Reason.OBSTACLE, Reason.BALKED})
 
 
-def decision_of(status: JobStatus, now: Moment, *, trigger: str) -> Decision:
-    """How the rule came to what the job waits for. `trigger` is the command that starts it."""
+def decision_of(status: JobStatus, now: Moment, *, trigger: str, outdated: bool) -> Decision:
+    """How the rule came to what the job waits for.
+
+    `trigger` is the command that starts it; `outdated`: the daemon goes by an older text of the configuration.
+    """
     decided = Reason.SETTLING if status.reason is Reason.GIT else status.reason
-    steps, asked = [_daemon(status)], True
+    steps, asked = [_daemon(status, outdated=outdated)], True
     for question in QUESTIONS:
         if question is decided:
             steps.append(Step(str(status.reason), False, status.line))
@@ -63,34 +65,45 @@ def decision_of(status: JobStatus, now: Moment, *, trigger: str) -> Decision:
         elif not asked:
             steps.append(Step(str(question), None, _OPEN[question]))
         elif question in _OF_THE_DAEMON and status.report is None:
-            steps.append(Step(str(question), None, f"{_OPEN[question]}: only the daemon would know"))
+            steps.append(Step(str(question), None, f"{_OPEN[question]}, only the daemon would know"))
         else:
             steps.append(Step(str(question), True, _PASSED[question](status, now)))
-    ways = _WAYS.get(status.reason, ()) if status.reason else ()
-    told = [
-        Way(way.command.format(trigger=trigger, marker=_typed(status.job.marker)), way.what) for way in ways
-    ]
+    ways = [*_WAYS.get(status.reason, ())] if status.reason else []
+    if status.reason in (Reason.SETTLING, Reason.GIT):
+        ways = [_FORCE if status.verdict.left > 0 else _NOW]
+    if status.last is not None and status.last.outcome in (Outcome.FAILED, Outcome.INTERRUPTED):
+        ways.insert(0, Way(logs_of(status.last), "what the last one said"))
+    if outdated:
+        ways.insert(0, Way(read_anew([status.job]), "let the configuration count"))
     if status.report is None:
-        told.insert(0, Way(start_it([status.job]), "start the daemon"))
+        ways.insert(0, Way(start_it([status.job]), "start the daemon"))
+    told = [
+        replace(way, command=way.command.format(trigger=trigger, marker=_typed(status.job.marker)))
+        for way in ways
+    ]
     return Decision(tuple(steps), tuple(told))
 
 
-def _daemon(status: JobStatus) -> Step:
+def _daemon(status: JobStatus, *, outdated: bool) -> Step:
     if status.report is None:
         return Step("daemon", False, "no daemon runs, or it has said nothing yet: nothing starts by itself")
+    if outdated:
+        return Step(
+            "daemon", None, "the daemon runs, by an older text of the configuration than is told of here"
+        )
     return Step("daemon", True, "the daemon runs, and keeps this job")
 
 
 _OPEN = {
-    Reason.RUNNING: "does nothing run?",
-    Reason.SETTLING: "has the edit settled?",
-    Reason.NOTHING: "does the content differ from what was last trained?",
-    Reason.OBSTACLE: "is the installed unit what the configuration says?",
-    Reason.REFUSED: "has the training not refused this content for good?",
-    Reason.RETRIES: "are there retries left?",
-    Reason.OWN: "are there other changes than the training's own?",
-    Reason.COOLDOWN: "is the cooldown over?",
-    Reason.BALKED: "did the last start come to something?",
+    Reason.RUNNING: "whether nothing runs",
+    Reason.SETTLING: "whether the edit has settled",
+    Reason.NOTHING: "whether the content differs from what was last trained",
+    Reason.OBSTACLE: "whether the installed unit is what the configuration says",
+    Reason.REFUSED: "whether the training would take this content at all",
+    Reason.RETRIES: "whether there are retries left",
+    Reason.OWN: "whether there are other changes than the training's own",
+    Reason.COOLDOWN: "whether the cooldown is over",
+    Reason.BALKED: "whether the last start came to something",
 }
 
 
@@ -106,8 +119,9 @@ def _differs(status: JobStatus, _: Moment) -> str:
 
 
 def _retries(status: JobStatus, _: Moment) -> str:
-    tries = _tries(status.state)
-    return f"tried {counted(tries, 'time')} on this content, of {1 + status.job.settings.retries} at most"
+    return (
+        f"tried {counted(status.tries, 'time')} on this content, of {1 + status.job.settings.retries} at most"
+    )
 
 
 def _rested(status: JobStatus, now: Moment) -> str:
@@ -136,18 +150,15 @@ _PASSED: dict[Reason, Callable[[JobStatus, Moment], str]] = {
     Reason.BALKED: _balked,
 }
 
-_LOGS = Way("training-watch logs", "what it said")
 _FORCE = Way("{trigger} --force", "train now, in spite of it")
 _AGAIN = Way("{trigger} --force", "try again, when the cause is mended")
-_NOW = Way("{trigger}", "train now, if the cooldown is over")
+_NOW = Way("{trigger}", "train now, as the cooldown is over")
 _DOCTOR = Way("training-watch doctor", "what is wrong, and how to mend it")
 _WAYS = {
     Reason.RUNNING: (Way("training-watch logs -f", "follow it"),),
-    Reason.SETTLING: (_NOW,),
-    Reason.GIT: (_NOW,),
     Reason.NOTHING: (Way("{trigger} --force", "train the same content again"),),
-    Reason.RETRIES: (_LOGS, _AGAIN),
-    Reason.REFUSED: (_LOGS, _AGAIN),
+    Reason.RETRIES: (_AGAIN,),
+    Reason.REFUSED: (_AGAIN,),
     Reason.OWN: (Way("training-watch logs", "which line to add to `ignore`"), _FORCE),
     Reason.COOLDOWN: (_FORCE, Way("rm {marker}", "forget the cooldown")),
     Reason.BALKED: (_DOCTOR,),
@@ -159,7 +170,3 @@ def _typed(path: Path) -> str:
     """A path as it is typed in a shell."""
     home = places.home()
     return f"~/{shlex.quote(str(path.relative_to(home)))}" if home in path.parents else shlex.quote(str(path))
-
-
-def _tries(state: State) -> int:
-    return failures(state.history, state.pending.content) if state.pending else 0

@@ -136,7 +136,7 @@ def _owed(found: Found) -> str:
 def _past(screen: Screen, found: Found, now: datetime) -> list[str]:
     lines, known = [], found.known
     if found.seen_at is not None and known is not None:
-        told = "with this content for the first time" if known.there else "removed"
+        told = "unchanged since" if known.there else "removed"
         lines += screen.row(dim("seen"), f"{day_time(found.seen_at, now)}, {told}")
     if found.run is not None:
         which = "by run" if found.fate is Fate.TRAINED else "an earlier content, by run"
