@@ -78,20 +78,29 @@ def clock(facts: Facts) -> Iterator[Finding]:
     if now < installed - timedelta(days=1):
         yield note(
             f"the clock says {now:%Y-%m-%d %H:%M}, and this program was installed on {installed:%Y-%m-%d}",
-            "sudo timedatectl set-ntp true",
+            _keeping_it_right(),
         )
-    elif _synchronized() is False:
-        yield note("nothing keeps this machine's clock right", "sudo timedatectl set-ntp true")
+    elif _timedatectl("NTPSynchronized") is False:
+        yield note("nothing keeps this machine's clock right", _keeping_it_right())
     else:
         yield fine(f"{now:%Y-%m-%d %H:%M}")
 
 
-def _synchronized() -> bool | None:
-    """What timedatectl(1) says; None where it can't be asked."""
+def _keeping_it_right() -> str:
+    if _timedatectl("CanNTP") is not False:
+        return "sudo timedatectl set-ntp true"
+    # Debian's names; set-ntp has nothing to switch on before.
+    if shutil.which("apt-get") is not None:
+        return "sudo apt-get install systemd-timesyncd   # or chrony"
+    return "install chrony, or systemd-timesyncd, with your package manager"
+
+
+def _timedatectl(name: str) -> bool | None:
+    """A property that timedatectl(1) shows; None where it can't be asked."""
     if shutil.which("timedatectl") is None:
         return None
     try:
-        told = run_words(["timedatectl", "show", "--property=NTPSynchronized", "--value"]).stdout.strip()
+        told = run_words(["timedatectl", "show", f"--property={name}", "--value"]).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
         return None
     return {"yes": True, "no": False}.get(told)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from training_watch import places
 from training_watch.doctor.facts import Facts, Unit
-from training_watch.doctor.findings import Finding, fault, fine, note
+from training_watch.doctor.findings import Finding, fault, fine
 from training_watch.installing.install import CONTAINERS
 from training_watch.installing.manager import lingers, user
 from training_watch.launching.systemctl import MENDS
@@ -108,6 +108,7 @@ def _meant(name: str, variables: Mapping[str, str]) -> str:
 def sandbox(facts: Facts) -> Iterator[Finding]:
     """Whether the daemon's files are protected. Where systemd or the kernel skips that, nothing else tells.
 
+    It is no fault, and nobody can mend it from here, so it isn't to be noted at each visit either.
     A process whose mount options took effect has a mount namespace of its own.
     """
     unit = facts.unit(facts.watcher)
@@ -122,6 +123,6 @@ def sandbox(facts: Facts) -> Iterator[Finding]:
         if facts.manager.version < 254
         else "this kernel lets no user make a namespace"
     )
-    yield note(
+    yield fine(
         f"the daemon's file sandbox isn't active: {why}; it trains all the same, and system calls are filtered"
     )

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from training_watch import __version__
 from training_watch.describe import counted
 from training_watch.doctor.findings import Finding, Verdict
-from training_watch.screen import Screen, Words, bad, dim, good, strong, warned
+from training_watch.screen import Screen, Words, bad, command, dim, good, strong, warned
 
 # Changes when a key of the JSON changes its meaning or goes. New keys may come.
 SCHEMA = 1
 
 
 def as_lines(screen: Screen, found: Sequence[Finding]) -> list[str]:
-    """The whole screen. A mend is one line, whatever the width: folded it could not be copied."""
+    """The whole screen. Without a fault, what is well is told as what people worry about; with one, as what to rule out."""
     jobs = {each.job for each in found if each.job is not None}
     several = len(jobs) > 1
     lines: list[str] = []
@@ -27,8 +26,10 @@ def as_lines(screen: Screen, found: Sequence[Finding]) -> list[str]:
             if each.verdict is verdict:
                 lines += [*_told(screen, each, several=several), ""]
     well = [_name(each, several=several) for each in found if each.verdict is Verdict.FINE]
-    if well:
-        lines += screen.row(dim("fine"), dim(", ".join(dict.fromkeys(well))), indent=0)
+    ill = any(each.verdict is Verdict.FAULT for each in found)
+    told = ", ".join(dict.fromkeys(well)) if ill else _reassurance(found, several=several)
+    if told:
+        lines += screen.row(dim("fine"), dim(told), indent=0)
     return [*lines, *screen.line(*_summary(found))]
 
 
@@ -41,16 +42,71 @@ def as_json(config: Path, found: Sequence[Finding]) -> dict[str, Any]:
         "config": str(config),
         "faults": counts[Verdict.FAULT],
         "notes": counts[Verdict.NOTE],
-        "findings": [asdict(each) for each in found],
+        "findings": [
+            {
+                "check": each.check,
+                "job": each.job,
+                "verdict": each.verdict.value,
+                "text": each.text,
+                "mend": each.mend or None,
+            }
+            for each in found
+        ],
     }
+
+
+# What people worry about: a subject for one job and for several, and what can be said of it, each with the checks that
+# show it.
+_CLAIMS: Sequence[tuple[str, str, Mapping[str, Sequence[str]]]] = (
+    (
+        "the daemon",
+        "the daemon",
+        {
+            "runs": ["daemon"],
+            "starts at boot": ["enabled", "linger"],
+            "outlives your sessions": ["linger"],
+        },
+    ),
+    ("the training", "each training", {"starts": ["start"], "can be executed": ["command"]}),
+    ("its runs", "its runs", {"are recorded": ["recording"]}),
+    ("its folders", "its folders", {"can be read": ["folders"], "are watched": ["watching"]}),
+    ("what was trained", "what was trained", {"is remembered": ["state.db"]}),
+    ("the disk", "the disk", {"has room": ["disk"]}),
+)
+
+
+def _reassurance(found: Sequence[Finding], *, several: bool) -> str:
+    """What the checks have shown to be well of all jobs. What one of them has a note on isn't claimed."""
+    jobs = {each.job for each in found if each.job is not None}
+    sentences = []
+    for one, many, claims in _CLAIMS:
+        held = [
+            claim for claim, checks in claims.items() if all(_is_well(name, jobs, found) for name in checks)
+        ]
+        if "starts" in held and "can be executed" in held:
+            held.remove("can be executed")  # what starts can be
+        if held:
+            sentences.append(f"{many if several else one} {_enumerated(held)}")
+    return "; ".join(sentences)
+
+
+def _is_well(check: str, jobs: set[str], found: Sequence[Finding]) -> bool:
+    """Whether the check found nothing but good, and of each job where it looks at jobs."""
+    of = [each for each in found if each.check == check]
+    about = {each.job for each in of if each.job is not None}
+    return bool(of) and all(each.verdict is Verdict.FINE for each in of) and about in (jobs, set())
 
 
 def _told(screen: Screen, each: Finding, *, several: bool) -> list[str]:
     mark = bad("fault") if each.verdict is Verdict.FAULT else warned("note")
     lines = screen.row(mark, strong(_name(each, several=several)), f": {each.text}", indent=0)
     if each.mend:
-        lines += replace(screen, width=None).row(dim("mend"), strong(each.mend), indent=0)
+        lines += screen.row(dim("mend"), command(each.mend), indent=0)
     return lines
+
+
+def _enumerated(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _name(each: Finding, *, several: bool) -> str:
