@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,9 @@ from acts.conftest import PROGRAM, Home, Manager
 from acts.test_daemon import until
 from acts.test_degraded import limited_daemon
 from needs import lacking
+from training_watch.doctor import Finding, as_lines
+from training_watch.doctor.findings import fault, fine, note
+from training_watch.screen import Screen
 
 
 def examined(home: Home, *words: str, **env: str) -> list[dict[str, Any]]:
@@ -38,13 +42,17 @@ def faults(found: list[dict[str, Any]]) -> set[str]:
     return {each["check"] for each in found if each["verdict"] == "fault"}
 
 
+def type_it(home: Home, mend: str) -> None:
+    subprocess.run(["bash", "-euc", mend], env=home.environment(), check=True)
+
+
 @contextmanager
-def daemon(home: Home, manager: Manager) -> Iterator[None]:
+def daemon(home: Home, manager: Manager) -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen([PROGRAM, "run"], env=home.environment(NOTIFY_SOCKET=str(manager.path)),
                           stderr=subprocess.DEVNULL) as process:  # fmt: skip
         try:
             until(lambda: "STATUS=nothing to train" in manager or "STATUS=cooldown" in manager, "it watches")
-            yield
+            yield process
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(20)
@@ -60,6 +68,99 @@ def test_without_a_manager_a_trained_job_and_a_daemon_are_all_that_it_takes(
         assert {"manager", "linger", "unit", "enabled"}.isdisjoint(each["check"] for each in found)
         assert home.runs() == 1, "the training is somebody's own, and was not executed"
         assert home.run("doctor").stdout.splitlines()[-1].endswith("nothing would stop a training")
+
+
+def test_what_is_well_is_told_in_a_sentence_and_by_name_where_something_is_not(
+    home: Home, manager: Manager
+) -> None:
+    with daemon(home, manager):
+        told = home.run("doctor").stdout
+        assert (
+            "\nfine      the daemon runs; the training can be executed; its folders can be read and are watched; "
+            in (f"\n{told}")
+        )
+    assert "\nfine      configuration, state.db, disk, " in home.run("doctor").stdout
+
+
+def test_a_claim_is_made_only_where_it_was_shown_of_every_job() -> None:
+    def told(*found: Finding) -> str:
+        return as_lines(Screen(), found)[0]
+
+    docs, own = fine("docs"), fine("own")
+    started = [replace(docs, check="start", job="docs")]
+    executable = [replace(docs, check="command", job="docs"), replace(own, check="command", job="own")]
+    assert told(*started, executable[0]) == "fine      the training starts"
+    assert told(*started, *executable) == "fine      each training can be executed"
+    boot = [replace(docs, check="linger"), replace(docs, check="enabled")]
+    daemon = [replace(docs, check="daemon"), replace(note("of another version"), check="daemon")]
+    assert told(daemon[0], *boot) == "fine      the daemon runs, starts at boot and outlives your sessions"
+    assert told(*boot) == "fine      the daemon starts at boot and outlives your sessions"
+    assert "runs" not in "\n".join(as_lines(Screen(), [*daemon, *boot]))
+
+
+def test_all_that_people_worry_about_fits_on_three_lines() -> None:
+    checks = (
+        "daemon",
+        "enabled",
+        "linger",
+        "start",
+        "command",
+        "recording",
+        "folders",
+        "watching",
+        "state.db",
+        "disk",
+    )
+    lines = as_lines(Screen(width=80), [replace(fine("well"), check=check) for check in checks])
+    assert len(lines) == 4
+    assert lines[0].startswith("fine ")
+    assert lines[-1].endswith("nothing would stop a training")
+
+
+def test_a_mend_is_never_folded() -> None:
+    mend = f"sudo sh -c 'echo 1 >{'/long' * 20}' && sudo systemctl restart it"
+    lines = as_lines(Screen(width=40), [fault("it has failed for a reason that takes a line or two", mend)])
+    assert f"mend      {mend}" in lines
+    assert lines[1].startswith("          ")
+
+
+def test_a_configuration_that_the_daemon_has_not_read_is_told_with_what_makes_it_read_it(
+    home: Home, manager: Manager
+) -> None:
+    with daemon(home, manager) as process:
+        assert of(examined(home), "daemon")["verdict"] == "fine"
+        home.configure(cooldown="9min")
+        found = of(examined(home), "daemon")
+        assert found["verdict"] == "note"
+        assert f"goes by an older text of {home.config}" in found["text"]
+        assert found["mend"].startswith(f"kill -HUP {process.pid} ")
+        type_it(home, found["mend"])
+        until(lambda: of(examined(home), "daemon")["verdict"] == "fine", "it goes by the new text")
+
+
+def test_a_folder_that_the_daemon_has_not_read_of_is_a_fault(home: Home, manager: Manager) -> None:
+    (home.path / "more").mkdir()
+    with daemon(home, manager):
+        home.config.write_text(home.config.read_text().replace('/docs"]', f'/docs", "{home.path}/more"]'))
+        found = of(examined(home), "daemon")
+        assert found["verdict"] == "fault"
+        assert f"doesn't watch {home.path}/more:" in found["text"]
+        type_it(home, found["mend"])
+        until(lambda: of(examined(home), "daemon")["verdict"] == "fine", "it watches the folder")
+
+
+def test_a_job_that_the_daemon_has_not_read_of_is_a_fault(home: Home, manager: Manager) -> None:
+    with daemon(home, manager):
+        home.config.write_text(
+            f"{home.config.read_text()}\n{home.config.read_text().replace('docs]', 'more]')}"
+        )
+        home.config.write_text(
+            f'{home.config.read_text()}service = "more.service"\nmarker = "{home.path}/more"\n'
+        )
+        found = of(examined(home), "daemon")
+        assert (found["verdict"], "doesn't know more" in found["text"]) == ("fault", True)
+        type_it(home, found["mend"])
+        until(lambda: of(examined(home), "daemon")["verdict"] == "fine", "it knows the job")
 
 
 def test_without_a_daemon_the_mend_is_to_run_it(home: Home) -> None:
@@ -83,11 +184,13 @@ def test_a_home_that_nothing_has_been_done_in_yet_stays_so(home: Home) -> None:
 
 def test_each_finding_has_its_keys_and_a_fault_its_mend(home: Home) -> None:
     (home.path / "train").unlink()
-    for each in examined(home):
-        assert set(each) == {"check", "job", "verdict", "text", "mend"}
+    found = examined(home)
+    for each in found:
+        assert list(each) == ["check", "job", "verdict", "text", "mend"]
         assert each["verdict"] in ("fault", "note", "fine")
         assert each["text"]
         assert each["mend"] or each["verdict"] != "fault"
+    assert {each["mend"] for each in found if each["verdict"] == "fine"} == {None}
 
 
 def test_a_command_that_is_gone_or_not_executable_or_lacks_its_interpreter_is_a_fault(home: Home) -> None:
@@ -99,6 +202,35 @@ def test_a_command_that_is_gone_or_not_executable_or_lacks_its_interpreter_is_a_
     assert "no-such-interpreter" in of(examined(home), "command")["text"]
     train.unlink()
     assert "command" in faults(examined(home))
+
+
+def test_a_command_with_a_slip_of_the_pen_is_a_fault_that_names_the_key(home: Home) -> None:
+    home.config.write_text(home.config.read_text().replace(f"{home.path}/train", "pyhton3"))
+    found = of(examined(home), "command")
+    assert (found["verdict"], "the command 'pyhton3' is not there" in found["text"]) == ("fault", True)
+    assert found["mend"] == f"correct `command` in {home.config}"
+
+
+@pytest.mark.parametrize(
+    ("can", "package_manager", "mend"),
+    [
+        ("yes", True, "sudo timedatectl set-ntp true"),
+        ("no", True, "sudo apt-get install systemd-timesyncd   # or chrony"),
+        ("no", False, "install chrony, or systemd-timesyncd, with your package manager"),
+    ],
+)
+def test_a_clock_that_nothing_keeps_right_gets_a_client_before_it_is_switched_on(
+    home: Home, can: str, package_manager: bool, mend: str
+) -> None:
+    programs = home.path / "bin"
+    programs.mkdir()
+    timedatectl = f"#!/bin/sh\ncase $* in *CanNTP*) echo {can};; *NTPSynchronized*) echo no;; esac\n"
+    for name, text in {"timedatectl": timedatectl, "apt-get": "#!/bin/sh\n"}.items():
+        if name == "timedatectl" or package_manager:
+            (programs / name).write_text(text)
+            (programs / name).chmod(0o755)
+    found = of(examined(home, PATH=str(programs)), "clock")
+    assert (found["verdict"], found["mend"]) == ("note", mend)
 
 
 def test_train_env_may_hold_the_path_that_the_interpreter_is_found_on(home: Home) -> None:
@@ -114,7 +246,10 @@ def test_train_env_may_hold_the_path_that_the_interpreter_is_found_on(home: Home
 def test_a_word_that_names_no_file_is_a_note(home: Home) -> None:
     home.config.write_text(home.config.read_text().replace('/train"]', '/train", "/no/such/data"]'))
     found = of(examined(home), "command")
-    assert (found["verdict"], "/no/such/data" in found["text"]) == ("note", True)
+    assert found["verdict"] == "note"
+    assert found["text"].endswith(
+        "/no/such/data, which is not there; no harm if the training makes it itself"
+    )
 
 
 def test_a_script_that_is_not_there_is_a_fault(home: Home) -> None:

@@ -181,8 +181,22 @@ FAULTS = [
     ),
     Fault(
         "the configuration has another command than the unit", f"sed -i 's/own-train/bin-train/' {CONFIG}",
-        "unit", "was installed with the command", "training-watch install", job="own",
+        "unit", "was installed with the command", "training-watch install", job="own", also=("command",),
         undo=f"cp .config.good/training-watch/config.toml {CONFIG}",
+    ),
+    Fault(
+        "the configuration has a command with a slip of the pen, which install would refuse",
+        f"sed -i 's,\"/home/dev/own-train\",\"pyhton3\",' {CONFIG}",
+        "command", "the command 'pyhton3' is not there",
+        f"correct `command` in {CONFIG.replace('~', '/home/dev')}, then: training-watch install", job="own",
+        also=("unit",), undo=f"cp .config.good/training-watch/config.toml {CONFIG}",
+    ),
+    Fault(
+        "somebody else's unit has an interpreter run a script that is not there",
+        f"sed -i 's,/bin/true,/bin/sh /home/dev/biuld.sh,' {UNITS}/theirs.service; systemctl --user daemon-reload",
+        "command", "runs /home/dev/biuld.sh, which is not there",
+        f"correct ExecStart= in {UNITS.replace('~', '/home/dev')}/theirs.service, then: systemctl --user daemon-reload",
+        job="theirs", undo=f"cp .config.good/systemd/user/theirs.service {UNITS}; systemctl --user daemon-reload",
     ),
     Fault(
         "a drop-in drops what writes the marker",
@@ -347,8 +361,14 @@ FAULTS = [
     Fault(
         "the configuration has a job that the daemon hasn't read",
         f"mkdir new; printf '[job.new]\\npaths = [\"~/new\"]\\nservice = \"new.service\"\\ncommand = [\"/bin/true\"]\\n' >>{CONFIG}",
-        "daemon", "the running daemon doesn't know new", "systemctl --user reload training-watch.service",
+        "daemon", "the running daemon doesn't know new", "training-watch install",
         also=("unit",), undo=f"cp .config.good/training-watch/config.toml {CONFIG}; rmdir new",
+    ),
+    Fault(
+        "the configuration is newer than the daemon", f"sed -i 's/^cooldown = \"0s\"/cooldown = \"9min\"/' {CONFIG}",
+        "daemon", "goes by an older text of /home/dev/.config/training-watch/config.toml",
+        "systemctl --user reload training-watch.service", verdict="note",
+        after=f"cp .config.good/training-watch/config.toml {CONFIG}; systemctl --user reload training-watch.service",
     ),
 ]  # fmt: skip
 
@@ -360,8 +380,35 @@ def test_a_healthy_installation_has_no_fault(patient: Patient) -> None:
         each["check"] for each in found
     }
     screen = patient.machine.user(["training-watch", "doctor"]).stdout
+    assert (
+        "the daemon runs, starts at boot and outlives your sessions; each training can be executed; "
+        in screen
+    )
     assert screen.splitlines()[-1].endswith("nothing would stop a training")
     assert "\x1b" not in screen
+
+
+def test_what_is_typed_because_the_daemon_goes_by_an_older_text_makes_it_go_by_the_new_one(
+    patient: Patient,
+) -> None:
+    def daemon() -> dict[str, Any]:
+        (found,) = (each for each in patient.examine() if each["check"] == "daemon")
+        return found
+
+    patient.do(f'sed -i \'s/^debounce = "1s"/debounce = "2s"/\' {CONFIG}')
+    assert daemon()["verdict"] == "note"
+    patient.type(daemon()["mend"])
+    eventually(lambda: daemon()["verdict"] == "fine", 30, "the daemon goes by the new text")
+    patient.do(f"cp .config.good/training-watch/config.toml {CONFIG}")
+    patient.type(daemon()["mend"])
+    patient.until_well()
+
+
+def test_a_sandbox_that_this_systemd_skips_is_no_reproach(patient: Patient) -> None:
+    (found,) = (each for each in patient.examine() if each["check"] == "sandbox")
+    assert (found["verdict"], found["mend"]) == ("fine", None)
+    if patient.machine.suite == "bookworm":
+        assert "isn't active: systemd before 254 skips this in user units" in found["text"]
 
 
 @pytest.mark.parametrize("planted", FAULTS, ids=lambda fault: fault.claim)

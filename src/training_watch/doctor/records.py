@@ -28,6 +28,7 @@ from training_watch.status import JobStatus, status_of
 from training_watch.text import printable
 from training_watch.timespan import spoken
 from training_watch.watching.ignore import escaped
+from training_watch.watching.rows import Rows
 from training_watch.wiring import launcher_of, obstacle_of
 
 T = TypeVar("T")
@@ -121,6 +122,17 @@ def _begin_anew(facts: Facts) -> str:
     if not facts.managed:
         return f"{move}   # while no daemon runs"
     return f"systemctl --user stop {facts.watcher}; {move}; systemctl --user start {facts.watcher}"
+
+
+def unread(job: Job) -> list[str]:
+    """The folders of the job that are there, and into which nobody has looked for it."""
+
+    def asked(connection: sqlite3.Connection) -> list[str]:
+        rows = Rows(connection, job.name)
+        return [os.fsdecode(root) for root in job.roots if os.path.isdir(root) and rows.folder(root) is None]
+
+    none: list[str] = []
+    return remembered(asked, none)
 
 
 # ---- the marker ---------------------------------------------------------------------------------

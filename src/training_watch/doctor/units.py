@@ -13,8 +13,11 @@ from training_watch.config import Job
 from training_watch.doctor.facts import Facts, Unit, file_text, watches
 from training_watch.doctor.findings import Finding, fault, fine, note
 from training_watch.doctor.machine import unwritable
+from training_watch.doctor.program import correct_command, to_be_installed, uninstallable
+from training_watch.doctor.records import unread
 from training_watch.installing.plan import InstallError, RemoveFile, WriteFile
 from training_watch.installing.unitfiles import installed, plan_units, text_of
+from training_watch.published import DaemonReport, fingerprint, outdated
 from training_watch.units import DROP_IN, UnitError
 from training_watch.wiring import obstacle_of
 
@@ -29,7 +32,7 @@ def watcher(facts: Facts) -> Iterator[Finding]:
     unit = _shown(facts, facts.watcher)
     if unit is None:
         return
-    if (why := _unloadable(facts, unit)) is not None:
+    if (why := _unloadable(facts, unit, facts.install)) is not None:
         yield why
         return
     theirs = units.fact(file_text(unit.file), "Config") if unit.file is not None else []
@@ -121,15 +124,35 @@ def daemon(facts: Facts) -> Iterator[Finding]:
             f"the running daemon keeps another configuration, {report.config}, not {facts.config_path}",
             facts.install if pid == str(report.pid) else restart,
         )
-    elif unknown := [job.name for job in facts.jobs if job.name not in report.jobs]:
-        yield fault(
-            f"the running daemon doesn't know {', '.join(unknown)}: the configuration has changed since it read it",
-            f"systemctl --user reload {facts.watcher}"
-            if pid == str(report.pid)
-            else f"kill -HUP {report.pid}",
-        )
+    elif facts.config is not None and outdated(report, facts.config):
+        yield _outdated(facts, report, own=pid == str(report.pid))
     else:
         yield fine(f"one daemon runs (pid {report.pid}), of this version and configuration")
+
+
+def _outdated(facts: Facts, report: DaemonReport, *, own: bool) -> Finding:
+    """What the daemon doesn't know yet: a note, but where a job or a folder is not kept for it."""
+    if any(to_be_installed(facts, job) for job in facts.jobs):
+        mend = facts.install
+    elif own:
+        mend = f"systemctl --user reload {facts.watcher}"
+    else:
+        mend = f"kill -HUP {report.pid}   # or end `{facts.program} run`, and start it again"
+    if unknown := [job.name for job in facts.jobs if job.name not in report.jobs]:
+        return fault(
+            f"the running daemon doesn't know {', '.join(unknown)}: the configuration has changed since it read it",
+            mend,
+        )
+    stale = [job for job in facts.jobs if report.jobs[job.name].fingerprint != fingerprint(job)]
+    if unwatched := [root for job in stale for root in unread(job)]:
+        return fault(
+            f"the running daemon doesn't watch {', '.join(unwatched)}: the configuration has changed since it read it",
+            mend,
+        )
+    return note(
+        f"the daemon goes by an older text of {facts.config_path}: what was changed since doesn't count yet",
+        mend,
+    )
 
 
 def others(facts: Facts) -> Iterator[Finding]:
@@ -215,7 +238,8 @@ def training(facts: Facts, job: Job) -> Iterator[Finding]:
     unit = _shown(facts, job.service)
     if unit is None or job.launcher == "process":
         return
-    if (why := _unloadable(facts, unit)) is not None:
+    install = facts.install if uninstallable(facts, job) is None else correct_command(facts, job)
+    if (why := _unloadable(facts, unit, install)) is not None:
         yield why
     elif unit.shown.get("Result") == "start-limit-hit":
         yield fault(
@@ -223,7 +247,7 @@ def training(facts: Facts, job: Job) -> Iterator[Finding]:
             f"systemctl --user reset-failed {unit.name}",
         )
     elif facts.config is not None and (obstacle := obstacle_of(facts.config, job)) is not None:
-        yield fault(obstacle.removesuffix(": run `training-watch install`"), facts.install)
+        yield fault(obstacle.removesuffix(": run `training-watch install`"), install)
     elif unit.trouble:
         yield _troubled(unit)
     else:
@@ -278,7 +302,7 @@ def _troubled(unit: Unit) -> Finding:
     return fault(f"{unit.name}: {unit.trouble}", f"systemctl --user status {unit.name}")
 
 
-def _unloadable(facts: Facts, unit: Unit) -> Finding | None:
+def _unloadable(facts: Facts, unit: Unit, install: str) -> Finding | None:
     """Why systemd has no such unit to start, if so."""
     match unit.shown.get("LoadState"):
         case "loaded":
@@ -288,10 +312,10 @@ def _unloadable(facts: Facts, unit: Unit) -> Finding | None:
             own = facts.manager is not None and os.path.islink(facts.manager.folder / unit.name)
             mend = f"systemctl --user unmask {unit.name}"
             return fault(
-                f"{unit.name} is masked: nobody can start it", f"{mend} && {facts.install}" if own else mend
+                f"{unit.name} is masked: nobody can start it", f"{mend} && {install}" if own else mend
             )
         case "not-found":
-            return fault(f"{unit.name} is not installed", facts.install)
+            return fault(f"{unit.name} is not installed", install)
         case other:
             words = unit.shown.get("LoadError", "").partition(" ")[2].strip('"')
             return fault(
