@@ -112,7 +112,7 @@ def test_each_run_is_told_newest_first_with_how_it_ended_and_what_came_of_it(hom
     assert [row[0] for row in found] == [third[:8], second[:8], first[:8]]
     assert found[2][2:] == ["succeeded", found[2][3], "trigger", "1", "nDCG 0.5"]
     assert found[1][2:] == ["failed", found[1][3], "forced", found[1][5], "exit status 7: out of luck"]
-    assert found[0][-1] == "signal KILL"
+    assert found[0][-1].startswith("signal KILL")
     assert re.fullmatch(r"today \d\d:\d\d", found[0][1])
 
 
@@ -261,7 +261,7 @@ def test_a_run_is_found_by_the_first_characters_of_its_name_and_shown_alone(home
     assert told.returncode == 0
     assert f"=== run {two} of crystal-train.service" in told.stdout
     assert one not in told.stdout
-    last = told.stdout.splitlines()[-1]
+    last = next(line for line in told.stdout.splitlines() if line.startswith("run "))
     assert re.fullmatch(
         rf"run {two[:8]}: today \d\d:\d\d, failed \(exit status 7\) after \d+s, started by trigger, forced",
         last,

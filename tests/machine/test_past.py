@@ -116,7 +116,8 @@ def test_a_run_ends_with_what_the_history_has_of_it(scene: Scene) -> None:
     assert any(
         " systemd:        crystal-train.service: Failed with result 'exit-code'." in line for line in lines
     )
-    assert re.match(rf"run {run[:8]}: today \d\d:\d\d, failed \(exit status 7\) after ", lines[-1])
+    result = next(line for line in lines if line.startswith("run "))
+    assert re.match(rf"run {run[:8]}: today \d\d:\d\d, failed \(exit status 7\) after ", result)
     unknown = scene.logs("--run", "xyz", check=False)
     assert unknown.returncode == 2
     assert f"the last ones are {run[:8]} (today" in unknown.stderr
