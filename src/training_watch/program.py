@@ -17,6 +17,8 @@ from training_watch import places
 from training_watch.config import Job
 from training_watch.units import SYSTEM_PATH
 
+DEFAULT_COMMAND = ("crystal", "train")
+
 # Programs that run a script, and their options that take no value and leave the next word a script. Any other option
 # (-c, -m, -e, --require) may make that word something else.
 _INTERPRETERS = {
@@ -40,7 +42,7 @@ class Program:
 
 def program_of(job: Job) -> Program:
     """The job's command, with its program's path. Raises NoProgram."""
-    if job.command == ("crystal", "train"):
+    if job.command == DEFAULT_COMMAND:
         theirs = places.home() / ".local/bin/crystal"
         own = Path(sys.executable).parent / "crystal"
         if os.access(theirs, os.X_OK) and not (own.exists() and theirs.samefile(own)):
@@ -66,10 +68,10 @@ def missing_script(command: Sequence[str]) -> str | None:
         return None
     rest = itertools.dropwhile(re.compile(plain).fullmatch, command[1:])
     script = next(rest, "")
-    return script if script.startswith("/") and _is_nothing(Path(script)) else None
+    return script if script.startswith("/") and is_nothing(Path(script)) else None
 
 
-def _is_nothing(path: Path) -> bool:
+def is_nothing(path: Path) -> bool:
     """Whether nothing is there; what can't be seen from here may be there all the same."""
     try:
         path.stat()

@@ -80,7 +80,7 @@ class Desk:
         exec_command: str | None = None,
         dry_run: bool = False,
         replace: bool = False,
-        launcher: LauncherName = "systemd",
+        launcher: LauncherName | None = None,
         containers: Sequence[str] = (),
     ) -> Config:
         self.said.clear()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -121,17 +123,102 @@ def test_an_edited_configuration_reaches_the_units(desk: Desk) -> None:
     assert not list(desk.unit().parent.glob("*.bak*"))
 
 
-def test_an_existing_configuration_is_never_changed(desk: Desk) -> None:
+EDITS: dict[str, Callable[[str], str]] = {
+    "a comment": lambda text: f"{text}# mine\n",
+    "a blank": lambda text: text.replace("[job.docs]", "[job.docs] "),
+    "a length of time": lambda text: text.replace('# cooldown = "6h"', 'cooldown = "1h"'),
+    "another job": lambda text: f'{text}\n[job.more]\npaths = ["~/project"]\nservice = "more.service"\n',
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_configuration_that_somebody_edited_is_never_changed(desk: Desk, edit: str) -> None:
     desk.install()
+    desk.config.write_text(EDITS[edit](desk.config.read_text()))
     before = desk.config.read_text()
     (desk.home / "other").mkdir()
     with pytest.raises(InstallError, match=r'write paths = \["~/other"\] in it'):
         desk.install(desk.home / "other")
     with pytest.raises(InstallError, match=r'write command = \["make", "train"\] in it'):
         desk.install(exec_command="make train")
-    with pytest.raises(InstallError, match='launcher = "process"'):
+    with pytest.raises(InstallError, match='write launcher = "process" in it'):
         desk.install(launcher="process")
     assert desk.config.read_text() == before
+
+
+def test_a_configuration_that_nobody_edited_is_written_anew(desk: Desk) -> None:
+    desk.install(exec_command="false", launcher="process")
+    assert desk.install(exec_command="true one").jobs[0].command == ("true", "one")
+    assert f"{desk.config} was as `install` had written it, and is written anew: " in desk.told()
+    assert f"{desk.docs} with true one, by process" in desk.told()
+    assert desk.install(launcher="systemd").jobs[0].launcher == "systemd"
+    assert "ExecStart=:/usr/bin/true one" in desk.unit().read_text().replace('"', "")
+    (desk.home / "other").mkdir()
+    job = desk.install(desk.home / "other").jobs[0]
+    assert (job.paths, job.command, job.launcher) == ((desk.home / "other",), ("true", "one"), "systemd")
+    assert read_config(desk.config).jobs == (job,)
+    assert stat.S_IMODE(desk.config.stat().st_mode) == 0o600
+
+
+def test_the_default_command_written_out_is_the_default(desk: Desk) -> None:
+    desk.install(exec_command="false")
+    assert desk.install(exec_command="crystal train").jobs[0].command == ("crystal", "train")
+    written = desk.config.read_text()
+    desk.install()
+    assert "is used as it is" in desk.told()
+    assert desk.config.read_text() == written
+
+
+def test_what_it_says_already_is_no_reason_to_write_it_anew(desk: Desk) -> None:
+    more = desk.home / "more"
+    more.mkdir()
+    desk.install(desk.docs, more)
+    before = desk.tree()
+    assert desk.install(more).jobs[0].paths == (desk.docs, more)
+    assert desk.tree() == before
+    assert desk.install(more, exec_command="true").jobs[0].paths == (desk.docs, more)
+
+
+def test_a_typing_error_does_not_replace_a_folder(desk: Desk) -> None:
+    desk.install()
+    before = desk.tree()
+    with pytest.raises(ConfigError, match="no such folder"):
+        desk.install(desk.home / "dosc")
+    assert desk.tree() == before
+
+
+def test_a_folder_that_is_not_there_any_more_is_waited_for_and_said(desk: Desk) -> None:
+    desk.install()
+    assert "waited for" not in desk.told()
+    desk.docs.rmdir()
+    desk.install()
+    assert (
+        f"{desk.docs} is not there: it is waited for; correct `paths` in {desk.config} if that is a mistake"
+        in desk.said
+    )
+
+
+def test_a_unit_of_another_name_is_forgotten_with_its_failure(desk: Desk) -> None:
+    desk.install()
+    desk.config.write_text('[job.docs]\npaths = ["~/project/docs"]\nservice = "other.service"\n')
+    desk.forget_asked()
+    desk.install()
+    asked = desk.asked()
+    assert asked[-1] == "systemctl reset-failed crystal-train.service"
+    assert asked.index("systemctl daemon-reload") < len(asked) - 1
+    desk.forget_asked()
+    desk.install()
+    assert not [line for line in desk.asked() if "reset-failed" in line]
+
+
+def test_the_configuration_tells_of_each_units_marker(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.install()
+    assert '# marker = "~/.cache/crystal/last-training-run"' in desk.config.read_text()
+    assert "Of another service it is ~/.cache/crystal/UNIT.last-run" in desk.config.read_text()
+    assert "man 5 training-watch" in desk.config.read_text().split("[job", 1)[0]
+    desk.config.unlink()
+    monkeypatch.setenv("XDG_CACHE_HOME", "/var/elsewhere")
+    assert config_text([desk.docs], None, "systemd").count("/var/elsewhere/crystal/") == 2
 
 
 def test_a_wrong_configuration_stops_it_before_anything_is_done(desk: Desk) -> None:
@@ -450,6 +537,22 @@ def test_nothing_but_configuration_and_state_is_left(desk: Desk, own_program: Pa
         "systemctl daemon-reload",
         "systemctl reset-failed crystal-train.service training-watch.service",
     ]
+
+
+def test_what_is_left_is_named_with_the_line_that_removes_it(desk: Desk, own_program: Path) -> None:
+    desk.install()
+    marker = desk.home / ".cache/crystal/last-training-run"
+    marker.write_text("x")
+    mine = desk.home / ".cache/crystal/mine"
+    mine.write_text("x")
+    desk.uninstall()
+    assert not own_program.exists()
+    (line,) = [line for line in desk.said if "to remove them: " in line]
+    subprocess.run(["sh", "-euc", line.partition("to remove them: ")[2]], check=True)
+    assert [name for name, inside in desk.tree().items() if inside] == [".cache/crystal/mine"]
+    assert not (desk.home / ".local/state/training-watch").exists()
+    desk.uninstall()
+    assert "to remove them" not in desk.told()
 
 
 def test_purge_takes_configuration_state_and_markers_too(desk: Desk, own_program: Path) -> None:

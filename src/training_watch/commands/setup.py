@@ -43,9 +43,7 @@ Examples:
 @click.option(
     "--launcher",
     type=click.Choice(["systemd", "process"]),
-    default="systemd",
-    show_default=True,
-    help="For a new configuration: who starts the training.",
+    help="Who starts the training: systemd, unless the configuration says otherwise.",
 )
 @click.option("--wait", is_flag=True, help="Follow the first training to its end.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written and done, and do nothing.")
@@ -58,15 +56,16 @@ def install(
     folders: tuple[Path, ...],
     command: str | None,
     watcher_unit: str,
-    launcher: LauncherName,
+    launcher: LauncherName | None,
     wait: bool,
     dry_run: bool,
     replace: bool,
 ) -> None:
     """Write configuration and units, and start the watcher.
 
-    A configuration that is there already is used as it is. Doing it again does no harm: it brings the units
-    up to date and starts the watcher anew.
+    A configuration that is there already is used as it is; where nobody has edited it, --watch, --exec and
+    --launcher write it anew. Doing it again does no harm: it brings the units up to date and starts the watcher
+    anew.
     """
     from training_watch import installing
 
@@ -118,11 +117,14 @@ def _first_trainings(config_path: Path, *, wait: bool) -> None:
     """Start what has never been trained; say when the rest may be."""
     from training_watch.start import order_start
 
-    for job in read_config(config_path).jobs:
+    jobs = read_config(config_path).jobs
+    for job in jobs:
         asked = verdict(read_marker(job.marker), clock.now(), job.settings.cooldown, running=False)
         if asked.last_trained is None:
             order_start(config_path, job, wait=wait)
         elif asked.left > 0:
+            which = f" {job.name}" if len(jobs) > 1 else ""
             say(
-                f"{job.name}: the last training ended at {asked.last_trained:%Y-%m-%d %H:%M}; changes are trained in {spoken(asked.left)} at the earliest"
+                f"{job.name}: the last training ended at {asked.last_trained:%Y-%m-%d %H:%M}; changes are trained in "
+                f"{spoken(asked.left)} at the earliest; now: training-watch trigger{which} --force"
             )

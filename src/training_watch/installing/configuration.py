@@ -1,4 +1,4 @@
-"""The configuration that `install` writes where there is none, and holds the rest against where there is one."""
+"""The configuration that `install` writes where there is none, or its own; somebody else's it holds what is asked against."""
 
 from __future__ import annotations
 
@@ -10,49 +10,72 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from training_watch import places
-from training_watch.config import Config, ConfigError, LauncherName, NoConfig, read_config
+from training_watch.config import Config, ConfigError, Job, LauncherName, NoConfig, read_config
 from training_watch.installing.plan import InstallError
-from training_watch.program import absolute
+from training_watch.mends import refused
+from training_watch.program import DEFAULT_COMMAND, absolute
 
 # Whatever the shell would do with these, no shell sees them.
 _SHELL_WORDS = frozenset({"&&", "||", "|", ";", "&", "<", ">", ">>", "2>", "2>&1"})
 
 
 def configuration(
-    path: Path, watch: Sequence[Path], exec_command: str | None, launcher: LauncherName
+    path: Path, watch: Sequence[Path], exec_command: str | None, launcher: LauncherName | None
 ) -> tuple[Config, str | None]:
-    """The configuration, and its text where it is to be written."""
+    """The configuration, and its text where it is to be written: there is none, or one that nobody edited says otherwise."""
     wanted = tuple(absolute(folder) for folder in watch)
     command = _split(exec_command) if exec_command is not None else None
     try:
         config = read_config(path)
     except NoConfig:
-        text = config_text(_existing(wanted or _docs_here()), command, launcher)
+        text = config_text(_existing(wanted or _docs_here()), command, launcher or "systemd")
         return _checked(path, text), text
-    _agrees(config, wanted, command, launcher)
-    return config, None
+    refusal = _refusal(config, wanted, command, launcher)
+    if refusal is None:
+        return config, None
+    if not _as_written(config):
+        raise InstallError(refusal)
+    (job,) = config.jobs
+    paths = job.paths if set(wanted) <= set(job.paths) else _existing(wanted)
+    text = config_text(paths, command or _own_command(job), launcher or job.launcher)
+    return _checked(path, text), text
 
 
-def _agrees(
-    config: Config, wanted: tuple[Path, ...], command: tuple[str, ...] | None, launcher: LauncherName
-) -> None:
-    """An existing configuration is somebody's own: what is asked must be what it says."""
+def _refusal(
+    config: Config, wanted: tuple[Path, ...], command: tuple[str, ...] | None, launcher: LauncherName | None
+) -> str | None:
+    """How the configuration is at odds with what is asked. It is somebody's own: what is asked must be what it says."""
     if wanted and not any(set(wanted) <= set(job.paths) for job in config.jobs):
         listed = ", ".join(_toml(_short(folder)) for folder in wanted)
-        raise InstallError(
+        return (
             f"{config.path} is there already and doesn't watch that: write paths = [{listed}] in it, "
             "then run `training-watch install`"
         )
     if command is not None and not any(job.command == command for job in config.jobs):
-        raise InstallError(
+        return (
             f"{config.path} is there already and has another command: write command = "
             f"[{', '.join(map(_toml, command))}] in it, then run `training-watch install`"
         )
-    if launcher == "process" and any(job.launcher != launcher for job in config.jobs):
-        raise InstallError(
-            f'{config.path} is there already and leaves the training to systemd: write launcher = "process" in it, '
+    if launcher is not None and any(job.launcher != launcher for job in config.jobs):
+        return (
+            f"{config.path} is there already and has another launcher: write launcher = {_toml(launcher)} in it, "
             "then run `training-watch install`"
         )
+    return None
+
+
+def _as_written(config: Config) -> bool:
+    """Whether the file is, to the letter, what `install` writes for what it says: nobody has edited it."""
+    job = config.jobs[0]
+    try:
+        return config.path.read_bytes() == config_text(job.paths, _own_command(job), job.launcher).encode()
+    except OSError as error:
+        raise InstallError(refused(config.path, error)) from error
+
+
+def _own_command(job: Job) -> tuple[str, ...] | None:
+    """None for the default command, which a new configuration shows as a comment."""
+    return None if job.command == DEFAULT_COMMAND else job.command
 
 
 def _docs_here() -> tuple[Path, ...]:
@@ -108,11 +131,12 @@ def _checked(path: Path, text: str) -> Config:
 def config_text(folders: Sequence[Path], command: Sequence[str] | None, launcher: LauncherName) -> str:
     """A new configuration, with each default as a comment. Raises InstallError for a path that is not text."""
     paths = ", ".join(_toml(_short(folder)) for folder in folders)
-    own = f"command = [{', '.join(map(_toml, command))}]" if command else '# command = ["crystal", "train"]'
+    own = f"{'# ' if command in (None, DEFAULT_COMMAND) else ''}command = [{', '.join(map(_toml, command or DEFAULT_COMMAND))}]"
     process = 'launcher = "process"  ' if launcher == "process" else '# launcher = "systemd"'
+    marker, cache = _toml(_short(places.marker(places.TRAINING_UNIT))), _short(places.cache_folder())
     return f"""\
 # What training-watch watches, and what it starts. A line that begins with # shows a default.
-# After an edit: training-watch install
+# After an edit: training-watch install. Each line is explained in: man 5 training-watch (docs/reference.md)
 # Lengths of time are written as in systemd.time(7): "90s", "5min", "1h 30min".
 
 [job.docs]
@@ -130,7 +154,8 @@ paths = [{paths}]
 # rescan_interval = "1h"             # the safety comparison where it can
 # service = "{places.TRAINING_UNIT}"  # the unit to start; it belongs to this job alone
 {process}             # "process" runs the command itself, where there is no user manager
-# marker = "~/.cache/crystal/last-training-run"   # when the last training ended; rm forgets the cooldown
+# When the last training ended; rm forgets the cooldown. Of another service it is {cache}/UNIT.last-run:
+# marker = {marker}
 """
 
 

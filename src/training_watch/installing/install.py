@@ -7,7 +7,8 @@ given, which keeps a copy. A training that runs is left alone by both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from training_watch import units
@@ -17,6 +18,7 @@ from training_watch.installing.help import install_help, plan_help
 from training_watch.installing.manager import (
     RUNNING,
     enable_linger,
+    forget,
     reach_manager,
     shown,
     start_watcher,
@@ -25,7 +27,7 @@ from training_watch.installing.manager import (
 )
 from training_watch.installing.plan import Action, InstallError, MakeFolder, Say, WriteFile, carry_out, would
 from training_watch.installing.unitfiles import plan_units, text_of, training, writable
-from training_watch.program import absolute
+from training_watch.program import absolute, is_nothing
 
 CONTAINERS = ("/run/.containerenv", "/run/.toolboxenv")
 
@@ -39,12 +41,12 @@ def install(
     replace: bool,
     watcher_unit: str,
     say: Say,
-    launcher: LauncherName = "systemd",
+    launcher: LauncherName | None = None,
     containers: Sequence[str] = CONTAINERS,
 ) -> Config:
-    """Configuration where there is none, folders, units, linger; then start the daemon; manual and completion.
+    """Configuration where there is none, or none but our own; folders, units, linger; then start the daemon; manual and completion.
 
-    `launcher` goes into a new configuration; with "process" there is nothing for systemd to do.
+    `launcher` is for the configuration that is written; with "process" there is nothing for systemd to do.
     `containers` are the files that toolbox and distrobox leave: a manager that answers there is the host's.
     Raises InstallError, ConfigError, and LaunchError where systemd can't do its part.
     """
@@ -55,9 +57,10 @@ def install(
     ]  # fmt: skip
     if new is not None:
         actions.append(WriteFile(config_path, new, mode=0o600))
-    remarks = [] if new is not None else [f"{config_path} is used as it is"]
+    remarks: list[str] = [*_of_the_configuration(config, new), *_of_the_folders(config)]
     managed = _wants_units(config, watcher_unit)
     former: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
     if managed:
         _refuse_containers(containers)
         reach_manager()
@@ -66,7 +69,7 @@ def install(
         )
         actions += plan.actions
         remarks += plan.remarks
-        former = plan.stop
+        former, gone = plan.stop, plan.gone
     for job in config.jobs:
         if job.launcher == "process":
             training(job)  # a command that isn't there is said now, not by the first training
@@ -82,11 +85,30 @@ def install(
     if managed:
         _say_running(config, say)
         start_watcher(watcher_unit, say)
+        forget(gone)
         enable_linger(say)
     else:
         say("No unit is installed, as no job is for systemd: keep `training-watch run` going by other means")
     install_help(say)
     return config
+
+
+def _of_the_configuration(config: Config, new: str | None) -> Iterator[str]:
+    if new is None:
+        yield f"{config.path} is used as it is"
+    elif config.path.exists():
+        (job,) = config.jobs
+        yield (
+            f"{config.path} was as `install` had written it, and is written anew: "
+            f"{', '.join(map(str, job.paths))} with {shlex.join(job.command)}, by {job.launcher}"
+        )
+
+
+def _of_the_folders(config: Config) -> Iterator[str]:
+    for job in config.jobs:
+        for folder in job.paths:
+            if is_nothing(folder):
+                yield f"{folder} is not there: it is waited for; correct `paths` in {config.path} if that is a mistake"
 
 
 def _wants_units(config: Config, watcher_unit: str) -> bool:

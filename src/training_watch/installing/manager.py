@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -66,6 +67,13 @@ def stop_watcher(watcher: str, say: Say) -> None:
     )
     # Without a manager nobody else takes away the link that enables it.
     (unit_folder() / "default.target.wants" / watcher).unlink(missing_ok=True)
+
+
+def forget(units: Sequence[str]) -> None:
+    """Let systemd forget how these ended, whose files are gone; else those that failed stay in its list."""
+    if units:
+        with suppress(LaunchError):
+            systemctl("reset-failed", *units)
 
 
 def _journal(unit: str) -> list[str]:

@@ -64,11 +64,15 @@ Action = MakeFolder | WriteFile | MakeLink | RemoveFile
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do, and what to say of things that need nothing done. `stop`: daemons whose units go, to be stopped first."""
+    """What to do, and what to say of things that need nothing done.
+
+    `stop`: daemons whose units go, to be stopped first. `gone`: all units that go.
+    """
 
     actions: tuple[Action, ...]
     remarks: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
 
 
 def carry_out(actions: Sequence[Action], say: Say) -> None:

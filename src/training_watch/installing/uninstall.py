@@ -6,6 +6,7 @@ A training that runs is left alone. What a person edited in our units is kept as
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 from training_watch import places, units
 from training_watch.config import ConfigError, Job, read_config
 from training_watch.installing.help import remove_help
-from training_watch.installing.manager import RUNNING, lingers, shown, stop_watcher, unit_folder, user
+from training_watch.installing.manager import RUNNING, forget, lingers, shown, stop_watcher, unit_folder, user
 from training_watch.installing.plan import InstallError, RemoveFile, Say, carry_out
 from training_watch.installing.unitfiles import data_home, installed, removal, store, text_of
 from training_watch.launching import LaunchError
@@ -46,12 +47,12 @@ def uninstall(*, purge: bool, config_path: Path, watcher_unit: str, say: Say) ->
     remove_help(say)
     if not present:
         say(f"No unit was installed from {config_path}")
+    kept = _own_files(config_path, jobs)
     if purge:
-        _purge(config_path, jobs, say)
-    else:
-        say(
-            f"Left in place: {config_path}, {places.state_folder()}, {places.cache_folder()} (--purge takes them)"
-        )
+        _purge(kept, config_path, say)
+    elif kept:
+        # With a program that is removed below nobody can purge.
+        say(f"Configuration and state are kept; to remove them: rm -r {shlex.join(map(str, kept))}")
     with suppress(OSError, subprocess.TimeoutExpired):
         if lingers(user()):
             say("Lingering stays on, as other units may need it: loginctl disable-linger turns it off")
@@ -78,10 +79,11 @@ def _forget(gone: Sequence[tuple[Path, str]], watcher: str, say: Say) -> None:
     if names:
         with suppress(LaunchError):
             systemctl("daemon-reload")
-            systemctl("reset-failed", *sorted(names))
+        forget(sorted(names))
 
 
-def _purge(config_path: Path, jobs: Sequence[Job], say: Say) -> None:
+def _own_files(config_path: Path, jobs: Sequence[Job]) -> list[Path]:
+    """All files of ours that are there, and the folder that is ours alone; in the cache there are others'."""
     log = places.log_file()
     units_known = {places.TRAINING_UNIT, *(job.service for job in jobs)}
     ours = [
@@ -91,12 +93,17 @@ def _purge(config_path: Path, jobs: Sequence[Job], say: Say) -> None:
         *(job.marker for job in jobs),
         *(places.status_file(unit) for unit in sorted(units_known)),
         *sorted(log.parent.glob(f"{log.name}*")),
+        places.state_folder(),
     ]
-    for path in dict.fromkeys(ours):
-        if os.path.lexists(path):
+    return [path for path in dict.fromkeys(ours) if os.path.lexists(path)]
+
+
+def _purge(kept: Sequence[Path], config_path: Path, say: Say) -> None:
+    for path in kept:
+        if path == places.state_folder() and path.is_dir():
+            _remove_tree(path, say)
+        elif path != places.state_folder():
             carry_out([RemoveFile(path)], say)
-    if places.state_folder().is_dir():
-        _remove_tree(places.state_folder(), say)
     for folder in (config_path.parent, places.environment_file().parent, places.cache_folder()):
         with suppress(OSError):  # what else is in it is somebody else's
             folder.rmdir()

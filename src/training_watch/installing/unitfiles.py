@@ -54,7 +54,8 @@ def plan_units(config: Config, watcher_unit: str, *, replace: bool, own_command:
     gone = [(path, text) for path, text in installed(config.path) if path not in files]
     actions += [removal(path, text) for path, text in gone]
     watchers = tuple(path.name for path, text in gone if not units.fact(text, "Job"))
-    return Plan(tuple(actions), tuple(remarks), watchers)
+    names = tuple(path.name for path, _ in gone if path.name != DROP_IN)
+    return Plan(tuple(actions), tuple(remarks), watchers, names)
 
 
 def installation(config: Config, watcher_unit: str) -> Installation:
