@@ -49,6 +49,8 @@ ELSEWHERE = {
     "{} is of an older version: `training-watch status` takes it to this one": "takes a state.db of an older version",
     "{} runs begin with {}: {}; write more of it": "takes two runs whose names begin alike",
     "The training can't say how far it is: {}: {}; it trains all the same": "in the training's own log",
+    "{}: training {} (exit status {}): `training-watch logs --run {}` shows what it said":
+        "acts/test_looking.py::test_a_followed_run_that_fails_ends_with_its_result_and_where_to_read_on",
     # ---- this machine ---------------------------------------------------------------------------
     "HOME is not set, and user {} is in no user database: set HOME": "takes a user whom the system doesn't know",
     "{}: its modification time makes no sense ({}): `touch` it, or remove it": "takes a file system that keeps such a time",
@@ -143,6 +145,7 @@ PARTS = {
     "the log has no lines any more of the last training, {}": "nothing is to be done: they are gone",
     "{} has not trained yet: this is what the watcher said": "not trouble",
     "{} has not trained yet": "not trouble",
+    "watching how it begins, 5 s at most (--no-watch returns at once)": "not trouble",
     "nothing was said: {}": "the last word is the command that starts it",
     "{} is not this program's: schema version {}, not {}": "of: {}; going on without the history",
     "prepare-machine: {}": "the frame of its messages",

@@ -176,7 +176,11 @@ def _tell_result(job: Job, launcher: Launcher, invocation: str) -> None:
         fail(_DEFERRED.format(job.service), NOT_NOW)
     how = outcome or unit.result or "ended, and nobody recorded how"
     status = (run.status if run else unit.status) or "unknown"
-    fail(f"{job.service}: training {how} (exit status {status}): see `{launcher.hints()[0]}`", FAILED)
+    fail(
+        f"{job.service}: training {how} (exit status {status}): "
+        f"`training-watch logs --run {invocation[:8]}` shows what it said",
+        FAILED,
+    )
 
 
 def _utc(moment: Moment) -> str:

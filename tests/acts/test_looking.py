@@ -439,6 +439,18 @@ def test_a_failed_run_leads_to_what_it_said(home: Home, manager: Manager) -> Non
     assert "docs:   about.md contains BROKEN" in log
 
 
+def test_a_followed_run_that_fails_ends_with_its_result_and_where_to_read_on(home: Home) -> None:
+    tell = '{"schema": 1, "invocation": "\'$INVOCATION_ID\'", "phase": "train"}'
+    home.mode(f"echo '{tell}' >$TRAINING_STATUS_FILE; sleep 1; exit 4")
+    done = home.run("trigger", "--wait")
+    run = job(home)["last_run"]["invocation"][:8]
+    assert done.returncode == 1
+    assert (
+        f"training failed (exit status 4): `training-watch logs --run {run}` shows what it said"
+        in done.stderr
+    )
+
+
 def test_while_an_edit_settles_both_waits_are_told(home: Home, manager: Manager) -> None:
     home.config.write_text(home.config.read_text().replace('"200ms"', '"20s"').replace('"2s"', '"40s"'))
     assert home.run("trigger", "--wait").returncode == 0
@@ -449,7 +461,7 @@ def test_while_an_edit_settles_both_waits_are_told(home: Home, manager: Manager)
         page = home.run("status").stdout
         commands = [way["command"] for way in why(home)["jobs"]["docs"]["ways"]]
         forced = home.run("trigger", "--dry-run", "--force").stdout
-    assert re.search(r"1 file changed, settling for \d+s, then cooldown until \d\d:\d\d", page)
+    assert re.search(r"1 file changed, settling for \d+s, then cooldown until .*\d\d:\d\d", page)
     assert "  next      " in page
     assert commands == ["training-watch trigger --force"], "a plain one would be refused"
     assert "Nothing changed" not in forced, "that is not certain before the change is compared"
