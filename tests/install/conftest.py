@@ -147,10 +147,13 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
         program = fake / "bin" / name
         program.write_text(text)
         program.chmod(0o755)
-    for name in ("bash", "fish", "zsh"):
+    for name in ("bash", "fish", "zsh", "man"):
         (fake / "bin" / name).symlink_to("/bin/true")
     for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "CRYSTAL_STORE"):
         monkeypatch.delenv(name, raising=False)
+    (fake / "share/bash-completion").mkdir(parents=True)
+    (fake / "share/bash-completion/bash_completion").touch()
+    monkeypatch.setenv("XDG_DATA_DIRS", f"/nowhere:{fake}/share")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("SHELL", "/bin/bash")
     monkeypatch.setenv("FAKE", str(fake))

@@ -28,7 +28,43 @@ def test_a_program_on_the_path_has_its_manual_and_its_completion(desk: Desk, own
     for shell, name in SCRIPTS.items():
         assert (desk.home / name).read_text() == script(shell, "training-watch")
         assert (desk.home / name.replace("training-watch", "crystal")).exists()
-    assert "The manual is there: man training-watch; TAB completes training-watch and crystal" in desk.told()
+    assert (
+        "The manual is there: man training-watch, and man 5 training-watch for the configuration" in desk.said
+    )
+    assert "TAB completes training-watch and crystal in a new shell (bash, fish, zsh)" in desk.said
+
+
+def test_the_manual_is_not_promised_where_there_is_no_man(
+    desk: Desk, own_program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (desk.fake / "bin/man").unlink()
+    (desk.fake / "bin/true").symlink_to("/bin/true")
+    for name in ("systemctl", "loginctl"):
+        program = desk.fake / "bin" / name
+        program.write_text(program.read_text().replace("#!/bin/sh\n", "#!/bin/sh\nPATH=/usr/bin:/bin\n"))
+    monkeypatch.setenv("PATH", f"{desk.fake}/bin")
+    desk.install(exec_command="true")
+    assert "man training-watch" not in desk.told()
+    assert "TAB completes" in desk.told()
+    assert pages(desk)[0].is_symlink(), "whoever installs man later has it"
+    assert own_program.exists()
+
+
+def test_completion_in_bash_is_promised_only_with_the_package_that_does_it(
+    desk: Desk, own_program: Path
+) -> None:
+    (desk.fake / "share/bash-completion/bash_completion").unlink()
+    desk.install()
+    assert "TAB completes training-watch and crystal in a new shell (fish, zsh)" in desk.said
+    assert "in bash once it has the package bash-completion" in desk.told()
+    assert own_program.exists()
+
+
+def test_a_crystal_that_was_left_out_is_not_missed(desk: Desk, own_program: Path) -> None:
+    (desk.home / ".local/bin/crystal").unlink()
+    desk.install(exec_command="true")
+    assert "crystal" not in "".join(line for line in desk.said if "manual" in line or "TAB" in line)
+    assert own_program.exists()
 
 
 def test_doing_it_again_changes_nothing(desk: Desk, own_program: Path) -> None:
@@ -52,6 +88,7 @@ def test_a_program_whose_name_leads_nowhere_gets_none_and_says_so(desk: Desk) ->
     desk.install()
     assert not (desk.home / ".local/share").exists()
     assert "training-watch has no manual page and no completion: its name doesn't lead to" in desk.told()
+    assert "The manual is there" not in desk.told()
 
 
 def test_somebody_elses_crystal_is_never_run_to_complete_a_line(desk: Desk, own_program: Path) -> None:

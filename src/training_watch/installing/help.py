@@ -45,7 +45,7 @@ _BEGINNING = 4096
 
 
 def install_help(say: Say) -> None:
-    """Put it in place, and say so in a line. What can't be written is said, and no error."""
+    """Put it in place, and say so as far as it holds. What can't be written is said, and no error."""
     actions, remarks = plan_help()
     try:
         carry_out(actions, _unsaid)
@@ -83,22 +83,38 @@ def remove_help(say: Say) -> None:
 
 def _summary(names: Sequence[str], shells: Sequence[str]) -> Iterator[str]:
     for name in PAGES:
-        if name not in names:
+        # A name that leads nowhere is told of the watcher alone: whoever has a training of their own does without crystal.
+        if name not in names and (name == "training-watch" or shutil.which(name, path=_search())):
             yield f"{name} has no manual page and no completion: its name doesn't lead to {_own(name)}"
     if not names:
         return
-    told = f"; TAB completes {' and '.join(names)} in a new shell ({', '.join(shells)})" if shells else ""
-    yield f"The manual is there: man {names[0]}{told}"
+    if shutil.which("man"):
+        pages = "man training-watch, and man 5 training-watch for the configuration"
+        yield f"The manual is there: {pages if 'training-watch' in names else f'man {names[0]}'}"
+    ready = [shell for shell in shells if shell != "bash" or _bash_completes()]
+    if ready:
+        yield f"TAB completes {' and '.join(names)} in a new shell ({', '.join(ready)})"
+    if "bash" in shells and "bash" not in ready:
+        yield f"TAB completes {' and '.join(names)} in bash once it has the package bash-completion: install that"
     if os.environ.get("SHELL", "").endswith("/zsh") and "zsh" in shells:
         folder = _place("zsh", names[0]).parent
         yield f"zsh looks there once ~/.zshrc has, before compinit: fpath=({_for_shell(folder)} $fpath)"
 
 
+def _bash_completes() -> bool:
+    """Whether the package bash-completion is there, which alone looks into the folder of completions."""
+    folders = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
+    return any(Path(each, "bash-completion/bash_completion").is_file() for each in folders.split(":"))
+
+
 def _reached(name: str) -> bool:
     """Whether the name leads to our program, now or once ~/.local/bin is on PATH, as it is from the next login on."""
-    search = os.pathsep.join((os.environ.get("PATH", ""), str(places.home() / ".local/bin")))
-    found, own = shutil.which(name, path=search), _own(name)
+    found, own = shutil.which(name, path=_search()), _own(name)
     return found is not None and own.exists() and own.samefile(found)
+
+
+def _search() -> str:
+    return os.pathsep.join((os.environ.get("PATH", ""), str(places.home() / ".local/bin")))
 
 
 def _own(name: str) -> Path:
