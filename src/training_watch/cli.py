@@ -32,6 +32,9 @@ HIDDEN = {"supervise": "unit"}
 KNOWN = [name for section in SECTIONS.values() for name in section]
 MODULES = {name: module for section in (*SECTIONS.values(), HIDDEN) for name, module in section.items()}
 
+# What people type who know other programs, and no spelling would lead from to ours.
+MEANT = {"start": "trigger", "train": "trigger", "version": "--version", "help": "--help", "setup": "install"}
+
 
 class Commands(click.Group):
     """Loads the module of the command that is asked for, and no other. Its commands tell their errors."""
@@ -60,7 +63,9 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does it, which looks for the nearest name among commands that are loaded, if at all."""
         if args[0] not in MODULES and not args[0].startswith("-") and not ctx.resilient_parsing:
-            ctx.fail(f"No such command {args[0]!r}{nearest(args[0], KNOWN)}")
+            meant = MEANT.get(args[0])
+            better = f"; did you mean {meant!r}?" if meant else nearest(args[0], KNOWN)
+            ctx.fail(f"No such command {args[0]!r}{better}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, context: click.Context) -> Any:

@@ -98,6 +98,13 @@ def test_help_keeps_the_lines_of_its_examples(home_here: Path, command: list[str
     assert lines[after + 1].startswith("  ")
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("start", "trigger"), ("version", "--version"), ("stauts", "status")]
+)
+def test_who_knows_other_programs_is_led_to_ours(home_here: Path, typed: str, meant: str) -> None:
+    assert f"did you mean {meant!r}?" in called(home_here, typed).stderr
+
+
 # ---- the environment ---------------------------------------------------------------------------
 
 ODD_VALUES = ("", "relative/path", "/", "/dev/null", "/nowhere/at all", "/proc/self", "\udcff", "/\udcff", "/a\nb=c", "~",
