@@ -10,7 +10,7 @@ programs training-watch and crystal in ~/.local/bin, the systemd user units; the
 Run it again to upgrade. `training-watch uninstall` takes it all away.
 
   --watch DIR   watch this folder, may be repeated (default: this clone's docs/)
-  --exec CMD    the training command (default: crystal train)
+  --exec CMD    the training command (default: crystal train, without which crystal and its libraries are left out)
 
 Where no systemd user manager answers, as in a container, it trains once and says how to keep watching.
 Needs Python 3.11 or newer with venv. Exit codes: 0 done; else what `training-watch install` ended with.
@@ -25,17 +25,18 @@ fail() {
 
 options=()
 watching=0
+command=
 while (($#)); do
   case $1 in
     -h | --help) usage && exit ;;
     --watch | --exec)
       (($# > 1)) || fail "$1 needs a value; see --help" 2
-      if [[ $1 == --watch ]]; then watching=1; fi
+      if [[ $1 == --watch ]]; then watching=1; else command=$2; fi
       options+=("$1" "$2")
       shift 2
       ;;
     --watch=* | --exec=*)
-      if [[ $1 == --watch=* ]]; then watching=1; fi
+      if [[ $1 == --watch=* ]]; then watching=1; else command=${1#--exec=}; fi
       options+=("$1")
       shift
       ;;
@@ -87,9 +88,24 @@ fi
 # `training-watch uninstall` removes no environment without this file.
 : >"$venv/made-by-install.sh"
 
+# Crystal's libraries are 170 MB, and nothing to those whose training is another. What is there already is kept up to date.
+without_crystal() {
+  if "$venv/bin/python" -I -c 'import markdown_it' 2>/dev/null; then return 1; fi
+  if [[ $command == *crystal* ]]; then return 1; fi
+  if [[ ! -e $config ]]; then [[ -n $command ]] && return; fi
+  "$venv/bin/python" -I -c '
+import sys, tomllib
+with open(sys.argv[1], "rb") as file:
+    jobs = tomllib.load(file)["job"].values()
+sys.exit(any("crystal" in word for job in jobs for word in job.get("command", ["crystal"])))
+' "$config" 2>/dev/null
+}
+
+what='.[crystal]'
+if without_crystal; then what=.; fi
 say "Installing training-watch from $clone"
 # From within the clone: as an argument, pip would take some characters of its path for its own syntax.
-(cd -- "$clone" && "$venv/bin/python" -m pip --disable-pip-version-check install --quiet '.[crystal]') ||
+(cd -- "$clone" && "$venv/bin/python" -m pip --disable-pip-version-check install --quiet "$what") ||
   fail "pip could not install $clone into $venv (see above): mend that, then run this again"
 
 link() { # NAME: a program of the environment into ~/.local/bin, unless somebody else's is there
@@ -104,7 +120,11 @@ link() { # NAME: a program of the environment into ~/.local/bin, unless somebody
 }
 mkdir -p -- "$bin"
 link training-watch
-link crystal
+if [[ $what == . ]]; then
+  say "crystal, the default training, is left out; to have it: cd $(printf %q "$clone") && $(printf %q "$venv/bin/python") -m pip install '.[crystal]' && bash scripts/install.sh"
+else
+  link crystal
+fi
 
 # ---- the units, and the first training ----------------------------------------------------------
 
@@ -146,12 +166,15 @@ if ((managed)); then
 else
   say "  $program run       keep watching: leave it running, in the foreground or under what supervises here"
 fi
+say "  $program why       the questions that decide, and their answers; why FILE: what became of a file"
+say "  $program doctor    what would stop a training, and what mends it"
 say "  $program trigger   train now (--force: inside the cooldown too)"
 if [[ $bin/crystal -ef $venv/bin/crystal && -e ${CRYSTAL_STORE:-${XDG_DATA_HOME:-$HOME/.local/share}/crystal}/current ]]; then
   say "  ${program%training-watch}crystal ask \"…\"         ask the trained model"
 else
-  say "  journalctl --user -u crystal-train.service -f   follow the training"
+  say "  $program logs      what the trainings say (--follow: as they say it)"
 fi
+say "Quiet time, cooldown, ignored files: edit $config, then: $program install"
 case :$PATH: in
   *":$bin:"*) ;;
   *) say "($bin is not on your PATH: add  export PATH=\"\$HOME/.local/bin:\$PATH\"  to ~/.profile)" ;;
