@@ -192,6 +192,17 @@ FAULTS = [
         also=("unit",), undo=f"cp .config.good/training-watch/config.toml {CONFIG}",
     ),
     Fault(
+        "somebody else's unit is to be installed anew, and the command that the configuration has beside it is not used",
+        f"sed -i 's,^service = \"theirs.service\",&\\ncommand = [\"pyhton3\"]\\nmarker = \"~/marker/theirs\",' {CONFIG}",
+        "unit", "was installed with the marker", "training-watch install", job="theirs",
+        undo=f"cp .config.good/training-watch/config.toml {CONFIG}",
+    ),
+    Fault(
+        "the configuration has another folder than unit and daemon", f"mkdir new; sed -i 's,~/own docs,~/new,' {CONFIG}",
+        "daemon", "doesn't watch /home/dev/new: the configuration has changed", "training-watch install", job="own",
+        also=("unit",), undo=f"cp .config.good/training-watch/config.toml {CONFIG}; rmdir new",
+    ),
+    Fault(
         "somebody else's unit has an interpreter run a script that is not there",
         f"sed -i 's,/bin/true,/bin/sh /home/dev/biuld.sh,' {UNITS}/theirs.service; systemctl --user daemon-reload",
         "command", "runs /home/dev/biuld.sh, which is not there",

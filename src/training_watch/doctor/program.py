@@ -132,7 +132,7 @@ def uninstallable(facts: Facts, job: Job) -> str | None:
     A unit that agrees with the configuration has its program already, wherever it was found then: on the PATH of
     another shell, say. Of a unit that isn't ours the configuration knows no command.
     """
-    if job.launcher == "systemd" and not to_be_installed(facts, job):
+    if job.launcher == "systemd" and (not to_be_installed(facts, job) or _foreign(facts, job) is not None):
         return None
     try:
         program_of(job)
@@ -147,6 +147,14 @@ def to_be_installed(facts: Facts, job: Job) -> bool:
     if shown is None or facts.config is None:
         return False
     return shown.shown.get("LoadState") == "not-found" or obstacle_of(facts.config, job) is not None
+
+
+def _foreign(facts: Facts, job: Job) -> Path | None:
+    """The file of the job's unit, if somebody else wrote it."""
+    unit = facts.unit(job.service)
+    if unit is None or unit.file is None or units.ours(file_text(unit.file)):
+        return None
+    return unit.file
 
 
 def correct_command(facts: Facts, job: Job) -> str:
@@ -217,9 +225,8 @@ def _unexecutable(program: str) -> str | None:
 
 def _put_back(facts: Facts, job: Job, program: str) -> str:
     """What brings a program back that isn't where a unit looks for it."""
-    unit = facts.unit(job.service)
-    if unit is not None and unit.file is not None and not units.ours(file_text(unit.file)):
-        return f"put it back, or correct ExecStart= in {unit.file}, then: systemctl --user daemon-reload"
+    if (foreign := _foreign(facts, job)) is not None:
+        return f"put it back, or correct ExecStart= in {foreign}, then: systemctl --user daemon-reload"
     try:
         known = program_of(job).command[0]
     except NoProgram:
