@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -42,6 +43,33 @@ def test_without_a_shells_hints_the_manager_is_found_all_the_same(machine: Machi
     forced = machine.user(f"{bare} bash scripts/trigger-training-vps.sh --force --wait", cwd=project)
     assert "Training started successfully!" in forced.stdout
     assert "Training succeeded." in forced.stdout
+
+
+def test_with_a_command_of_ones_own_a_wrong_word_is_mended_by_saying_it_again_and_crystal_is_left_out(
+    machine: Machine,
+) -> None:
+    project = machine.copy_project("own")
+    machine.user(".local/bin/training-watch uninstall --purge", check=False)
+    machine.user("mkdir -p site/content")
+    machine.write("site/content/a.md", "# A\n")
+    machine.write("site/build.py", "print('built')\n")
+
+    def installed(script: str) -> subprocess.CompletedProcess[str]:
+        words = f"--watch ~/site/content --exec 'python3 {machine.home}/site/{script}'"
+        return machine.user(f"bash scripts/install.sh {words}", cwd=project, timeout=600, check=False)
+
+    wrong = installed("biuld.py")
+    assert wrong.returncode == 1
+    assert "biuld.py, which is not there" in wrong.stderr
+    assert not machine.exists(".config/training-watch")
+    right = installed("build.py")
+    assert right.returncode == 0, right.stderr
+    assert "Training succeeded." in right.stdout
+    assert not machine.exists(".local/bin/crystal")
+    (line,) = [line for line in right.stdout.splitlines() if "left out; to have it: " in line]
+    machine.user(line.partition("to have it: ")[2], timeout=600)
+    assert machine.user(".local/bin/crystal --version").stdout
+    machine.user(".local/bin/training-watch uninstall --purge")
 
 
 def test_without_a_user_manager_install_ends_with_a_trained_model_and_the_one_command_that_keeps_watching(
