@@ -460,6 +460,20 @@ def test_a_training_that_rests_until_a_person_acts_is_a_fault_and_a_forced_one_e
     patient.until_well()
 
 
+def test_a_program_that_install_found_on_another_path_is_not_looked_for_again(patient: Patient) -> None:
+    patient.do("ln -s ~/own-train tools/only-here")
+    patient.do(f"sed -i 's,/home/dev/own-train,only-here,' {CONFIG}")
+    patient.machine.user(
+        ["training-watch", "install"], env={"PATH": patient.path(f"{patient.machine.home}/tools")}
+    )
+    patient.until_well()
+    assert ("command", "fine") in {(each["check"], each["verdict"]) for each in patient.examine("own")}
+    patient.do(
+        f"cp .config.good/training-watch/config.toml {CONFIG}; training-watch install; rm tools/only-here"
+    )
+    patient.until_well()
+
+
 def test_an_own_command_is_never_executed_to_see_whether_it_starts(patient: Patient) -> None:
     patient.machine.write("own-train", "#!/bin/sh\ntouch ~/executed\n")
     patient.examine()
