@@ -14,7 +14,7 @@ from training_watch import places
 from training_watch.bell import ring
 from training_watch.config import Job
 from training_watch.events import Marker, Moment, Outcome, Run
-from training_watch.launching import Launcher, LaunchError
+from training_watch.launching import AVAILABLE, RECORDED, UPDATED, Launcher, LaunchError
 from training_watch.marker import read_marker, write_marker
 from training_watch.progress import LINE, read_progress
 from training_watch.records import Records, opened_records
@@ -65,9 +65,9 @@ def mark(job: Job, outcome: Outcome, ended: Moment, say: Callable[[str], None]) 
         )
         return
     write_marker(job.marker, ended)
-    say(f"Training marker updated: {job.marker}")
+    say(f"{UPDATED}{job.marker}")
     following = ended.calendar.astimezone(UTC) + timedelta(seconds=job.settings.cooldown)
-    say(f"Next training available: {following:%Y-%m-%dT%H:%M:%SZ}")
+    say(f"{AVAILABLE}{following:%Y-%m-%dT%H:%M:%SZ}")
 
 
 def record_end(
@@ -108,7 +108,8 @@ def _last_line(last_words: Callable[[], list[str]]) -> str:
         said = last_words()
     except LaunchError:  # it stays in the log, which is where a person looks next
         return ""
-    return printable(said[-1].strip())[:LINE] if said else ""
+    own = [line.strip() for line in said if not line.startswith(RECORDED) and line.strip()]
+    return printable(own[-1])[:LINE] if own else ""
 
 
 def amend(
@@ -143,7 +144,7 @@ def amend(
         say(
             f"{job.service}: the last training was interrupted, its last sign of life was at {ended.calendar:%Y-%m-%d %H:%M:%S}: its changes are trained again"
         )
-        say(f"Training marker updated: {job.marker}")
+        say(f"{UPDATED}{job.marker}")
     records.compare_all(now, running=True)
     records.snapshot.doubt()
     records.runs.finish(run.invocation, ended, outcome, status=status, self_fed=False)

@@ -35,7 +35,7 @@ def supervise_job(job: Job) -> int:
             record_end(
                 job, invocation, moment, outcome, status, say,
                 # The very last one says that it ended.
-                last_words=lambda: runlog.last_lines(process.log_file(job.service), invocation, 2)[:-1],
+                last_words=lambda: runlog.last_lines(process.log_file(job.service), invocation, 3)[:-1],
             )  # fmt: skip
         except DatabaseError as error:
             say(f"The history has no record of this run's end ({error}); what it read counts as untrained")

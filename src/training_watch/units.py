@@ -135,8 +135,6 @@ def training_unit(here: Installation, training: Training) -> str:
         "IOSchedulingClass=idle",
         "# When memory runs out the training goes, not the desktop.",
         "OOMScoreAdjust=500",
-        "# No line of a run is dropped.",
-        "LogRateLimitIntervalSec=0",
         f"SyslogIdentifier={_stem(job.service)}",
         "# No sandbox: it would hide the GPU, and break podman, JIT compilers and what they share in /tmp.",
     ]

@@ -447,4 +447,4 @@ def test_a_supervisor_that_ended_is_no_zombie_of_whoever_started_it(job: Job) ->
 
 
 def test_a_person_is_told_how_to_follow(job: Job) -> None:
-    assert job.launcher("true").hints() == [f"tail -F {job.log}", "training-watch status"]
+    assert job.launcher("true").hints() == ["training-watch logs --follow", "training-watch status"]

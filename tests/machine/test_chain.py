@@ -168,6 +168,17 @@ def test_a_failing_training_updates_the_marker_is_retried_once_and_then_rests(ch
     chain.until_quiet(4)
 
 
+def test_a_run_that_failed_is_remembered_with_its_last_words_if_it_said_any(chain: Chain) -> None:
+    chain.mode("fail")
+    chain.tw("trigger", "--force", "--wait", check=False)
+    chain.until(lambda: chain.job()["last_run"]["outcome"] == "failed", "its end is recorded")
+    assert chain.job()["last_run"]["error"] == "cannot train: out of luck"
+    chain.mode("mute")
+    chain.tw("trigger", "--force", "--wait", check=False)
+    chain.until(lambda: chain.job()["last_run"]["status"] == "9", "its end is recorded")
+    assert chain.job()["last_run"]["error"] is None
+
+
 def test_a_broken_command_is_reported_at_once_with_the_end_of_its_journal(chain: Chain) -> None:
     chain.mode("fail")
     failed = chain.tw("trigger", "--force", check=False)

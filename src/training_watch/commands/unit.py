@@ -11,7 +11,7 @@ from training_watch import clock
 from training_watch.commands import Verbatim
 from training_watch.config import read_config
 from training_watch.database import DatabaseError
-from training_watch.launching import LaunchError
+from training_watch.launching import BEGINS, LaunchError
 from training_watch.terminal import say, warn
 from training_watch.text import printable
 
@@ -48,7 +48,7 @@ def begin(config_path: Path, unit: str) -> None:
     job = read_config(config_path).job_of(unit)
     changed = record_begin(job, _invocation(), clock.now, warn)
     say(
-        f"Training begins; {changed or 'no'} {'file differs' if changed == 1 else 'files differ'} from what was last trained"
+        f"{BEGINS}{changed or 'no'} {'file differs' if changed == 1 else 'files differ'} from what was last trained"
     )
 
 

@@ -14,6 +14,11 @@ from typing import Protocol
 MANAGER, SUPERVISOR = "systemd", "supervisor"
 
 
+# How the lines begin that the record of a run's two ends writes into the run's own log.
+BEGINS, UPDATED, AVAILABLE = "Training begins; ", "Training marker updated: ", "Next training available: "
+RECORDED = (BEGINS, UPDATED, AVAILABLE)
+
+
 class LaunchError(Exception):
     """The system can't start or show the unit; the message says what, where and what to do now.
 

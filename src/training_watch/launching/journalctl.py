@@ -29,8 +29,6 @@ _FIELDS = (
 )
 # systemd.journal-fields(7), and the catalog's "A start job for unit … has begun execution".
 STARTING = "7d4958e842da4a758f6c1cdc7b36dcc5"
-# "Main process exited, code=exited, status=1/FAILURE" (SD_MESSAGE_UNIT_PROCESS_EXIT).
-EXITED = "98e322203f7a4ed290d09fe03c09fe15"
 # The catalog's "Messages from a service have been suppressed".
 DROPPED = "a596d6fe7bfa4994828e72309e95d61e"
 

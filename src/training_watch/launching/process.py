@@ -182,8 +182,7 @@ class Process:
         return runlog.followed(self._log, invocation, running=running)
 
     def hints(self) -> list[str]:
-        # -F: the log is replaced when it is trimmed.
-        return [f"tail -F {self._log}", "training-watch status"]
+        return ["training-watch logs --follow", "training-watch status"]
 
     def _spawn(self, words: int) -> int:
         program = self._supervisor

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from training_watch import clock
-from training_watch.launching import MANAGER, Begin, LaunchError, Line, journalctl
+from training_watch.launching import MANAGER, RECORDED, Begin, LaunchError, Line, journalctl
 from training_watch.launching.journalctl import Entry
 
 # The manager shows a new run before journald has its first line. Arbitrary, and ample.
@@ -100,18 +100,18 @@ def run_entries(unit: str, invocation: str, *, last: int | None = None) -> list[
 
 
 def own_words(entries: Sequence[Entry]) -> list[Entry]:
-    """Of a run's entries what tells why it ended: those of its main process, and before its end the manager's errors.
+    """Of a run's entries what tells why it ended as it did: the training's own, and the manager's errors.
 
-    What comes after, such as the marker's update and the manager's own summary, says that it ended; all of it where
-    nothing else is there.
+    The manager's summary and the record of the end only say that it ended; they may stand before its last words, as
+    what a process prints reaches journald by another way than what the manager logs. All where nothing else is there.
     """
-    found = list[Entry]()
-    for each in entries:
-        if each.message_id == journalctl.EXITED and "Main process" in each.message:
-            break
-        if not each.about or each.priority <= _ERROR:
-            found.append(each)
-    return found or list(entries)
+    return [each for each in entries if _tells(each)] or list(entries)
+
+
+def _tells(each: Entry) -> bool:
+    if each.about:
+        return each.priority <= _ERROR and not each.last_words
+    return not each.message.startswith(RECORDED)
 
 
 def follow_run(unit: str, invocation: str, *, ended: Callable[[], bool]) -> Iterator[Entry]:
