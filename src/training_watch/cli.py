@@ -21,7 +21,7 @@ from training_watch.text import printable
 # In the order in which a person meets them: heading, then each command with the module that has it.
 SECTIONS: dict[str, dict[str, str]] = {
     "What it does, and why": {
-        "status": "looking", "why": "looking", "history": "past", "logs": "past", "doctor": "doctor",
+        "status": "looking", "why": "looking", "history": "history", "logs": "logs", "doctor": "doctor",
     },
     "Train": {"trigger": "cooldown", "check": "cooldown"},
     "Set up": {"install": "setup", "uninstall": "setup"},
