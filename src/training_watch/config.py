@@ -357,7 +357,8 @@ def _command(given: Any) -> tuple[str, ...]:
     words = _texts(given)
     if not words or not words[0] or any("\0" in word for word in words):
         raise ValueError('must name a program and its arguments, like ["crystal", "train"]')
-    return words
+    # No shell reads it that would do this.
+    return tuple(f"{places.home()}{word[1:]}" if word.startswith("~/") else word for word in words)
 
 
 def _unit(given: Any) -> str:

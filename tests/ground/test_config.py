@@ -160,3 +160,18 @@ def test_no_bytes_raise_anything_but_a_configuration_error(
         return
     assert told
     assert all("\n" not in line for line in told)
+
+
+def test_the_home_of_a_commands_words_is_found_though_no_shell_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/you")
+    (tmp_path / "config.toml").write_text(
+        '[job.docs]\npaths = ["/x"]\ncommand = ["python3", "~/a.py", "--to=~/b", "~"]\n'
+    )
+    assert read_config(tmp_path / "config.toml").jobs[0].command == (
+        "python3",
+        "/home/you/a.py",
+        "--to=~/b",
+        "~",
+    )
