@@ -22,7 +22,7 @@ from training_watch.timespan import spoken
 NAMED = 3
 
 _WENT_WRONG = frozenset({Outcome.FAILED, Outcome.INTERRUPTED})
-_NEEDS_A_PERSON = frozenset({Reason.RETRIES, Reason.REFUSED, Reason.OWN, Reason.OBSTACLE})
+NEEDS_A_PERSON = frozenset({Reason.RETRIES, Reason.REFUSED, Reason.OWN, Reason.OBSTACLE})
 
 
 def overview(
@@ -128,7 +128,7 @@ def _now(status: JobStatus) -> Words:
     match status.reason:
         case Reason.RUNNING:
             return good(status.line)
-        case reason if reason in _NEEDS_A_PERSON:
+        case reason if reason in NEEDS_A_PERSON:
             return bad(status.line)
         case Reason.BALKED:
             return warned(status.line)

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from training_watch.describe import counted, day_time
-from training_watch.overview import run_words, short
+from training_watch.overview import NEEDS_A_PERSON, run_words, short
 from training_watch.published import JobReport
 from training_watch.screen import Screen, Words, bad, command, dim, good, strong, warned
 from training_watch.status import JobStatus, run_json
 from training_watch.text import printable
 from training_watch.timespan import spoken
-from training_watch.why.decision import Decision
+from training_watch.why.decision import Decision, Step
 from training_watch.why.path import Fate, Found
 
 SCHEMA = 1
@@ -23,14 +23,25 @@ def decision_lines(screen: Screen, status: JobStatus, decision: Decision, now: d
     """A job's heading, the steps as a list, what the last run was, and the ways round."""
     lines = screen.row(strong(status.job.name), strong(status.line), indent=0)
     for step in decision.steps:
-        sign: Words = dim("·") if step.passed is None else good("✓") if step.passed else bad("✗")
-        told = dim(step.told) if step.passed is None else step.told
-        lines += screen.line(sign, " ", told, indent=2, hang=2)
+        lines += screen.line(*_step(step, status), indent=2, hang=2)
     if status.last:
         lines += screen.row(dim("last run"), *run_words(status.last, now))
     for at, way in enumerate(decision.ways):
         lines += screen.row(dim("to do") if at == 0 else "", f"{way.what}: ", command(way.command))
     return lines
+
+
+def _step(step: Step, status: JobStatus) -> list[Words]:
+    """To wait is no failure: what needs a person is crossed, what only needs time is pointed at."""
+    match step.passed:
+        case None:
+            return [dim("·"), " ", dim(step.told)]
+        case True:
+            return [good("✓"), " ", step.told]
+        case False if step.name == "daemon" or status.reason in NEEDS_A_PERSON:
+            return [bad("✗"), " ", step.told]
+        case False:
+            return [strong("→"), " ", strong(step.told)]
 
 
 def decision_json(status: JobStatus, decision: Decision) -> dict[str, Any]:
