@@ -52,23 +52,29 @@ def program_of(job: Job) -> Program:
         return Program((str(own), "train", *docs))
     name, *words = job.command
     command = (_found(name), *words)
-    if script := missing_script(command):
-        raise NoProgram(
-            f"the command {shlex.join(job.command)!r} runs {script}, which is not there: "
+    if script := missing_script(command, places.home()):
+        mend = (
             "put it there, or name another as `command`"
+            if script in words
+            else "commands run in the home folder, so name the script by its absolute path"
         )
+        raise NoProgram(f"the command {shlex.join(job.command)!r} runs {script}, which is not there: {mend}")
     return Program(command)
 
 
-def missing_script(command: Sequence[str]) -> str | None:
-    """The script that the command's interpreter is to run, where that is an absolute path to nothing."""
+def missing_script(command: Sequence[str], folder: Path) -> str | None:
+    """The absolute path of the script that the command's interpreter is to run in that folder, where nothing is there."""
     known = Path(command[0]).name
     plain = next((options for names, options in _INTERPRETERS.items() if re.fullmatch(names, known)), None)
     if plain is None:
         return None
     rest = itertools.dropwhile(re.compile(plain).fullmatch, command[1:])
     script = next(rest, "")
-    return script if script.startswith("/") and is_nothing(Path(script)) else None
+    # A bare word may be `deno run`, what bash finds on PATH, or what node adds .js to.
+    if script.startswith("-") or not (script.startswith("/") or Path(script).suffix):
+        return None
+    path = script if script.startswith("/") else str(folder / script)
+    return path if is_nothing(Path(path)) else None
 
 
 def is_nothing(path: Path) -> bool:

@@ -259,6 +259,14 @@ def test_a_script_that_is_not_there_is_a_fault(home: Home) -> None:
     assert "correct `command` in" in found["mend"]
 
 
+def test_a_relative_script_that_is_not_in_the_home_is_a_fault(home: Home) -> None:
+    home.config.write_text(home.config.read_text().replace(f'"{home.path}/train"', '"sh", "train.sh"'))
+    found = [each["text"] for each in examined(home) if each["check"] == "command"]
+    assert any("name the script by its absolute path" in text for text in found)
+    (home.path / "train.sh").touch()
+    assert "command" not in faults(examined(home))
+
+
 def test_mistakes_in_the_configuration_are_faults_with_exit_1_and_the_machine_is_checked_all_the_same(
     home: Home,
 ) -> None:

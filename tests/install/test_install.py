@@ -12,7 +12,7 @@ import pytest
 
 from install.conftest import Desk
 from training_watch import installing
-from training_watch.config import ConfigError, read_config
+from training_watch.config import ConfigError, LauncherName, read_config
 from training_watch.installing import InstallError, config_text
 from training_watch.launching import LaunchError, NoManager
 from training_watch.units import DROP_IN, disagreement, edited, fact, ours
@@ -389,11 +389,26 @@ def test_a_script_that_is_not_there_is_refused_before_anything_is_written(
     assert desk.asked() == []
 
 
+@pytest.mark.parametrize("launcher", ["systemd", "process"])
+def test_a_script_that_is_there_where_install_was_typed_and_not_in_the_home_is_refused(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, launcher: LauncherName
+) -> None:
+    (desk.docs / "train.py").touch()
+    monkeypatch.chdir(desk.docs)
+    with pytest.raises(InstallError) as refused:
+        desk.install(exec_command="python3 -u train.py --fast", launcher=launcher)
+    assert f"runs {desk.home}/train.py, which is not there" in str(refused.value)
+    assert "run in the home folder, so name the script by its absolute path" in str(refused.value)
+    assert not desk.config.exists()
+
+
 @pytest.mark.parametrize(
     "command",
-    ["sh -c /nowhere/x", "python3 -m /nowhere/x", "sh -o pipefail /nowhere/x", "cat /nowhere/x", "sh", "sh x /nowhere/x"],
+    ["sh -c /nowhere/x", "python3 -m /nowhere/x", "sh -o pipefail /nowhere/x", "cat /nowhere/x", "sh", "sh x /nowhere/x",
+     "sh project/train.sh", "sh -c x.sh", "python3 -m x.py"],
 )  # fmt: skip
 def test_a_word_that_may_be_no_script_is_left_to_the_program(desk: Desk, command: str) -> None:
+    (desk.home / "project/train.sh").touch()
     assert desk.install(exec_command=command).jobs[0].command == tuple(command.split())
 
 

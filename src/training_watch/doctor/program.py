@@ -22,7 +22,7 @@ from training_watch import places, units
 from training_watch.config import Job
 from training_watch.doctor.facts import Facts, file_text
 from training_watch.doctor.findings import Finding, fault, fine, note
-from training_watch.doctor.trying import Ended, Shell, Stage, search_path
+from training_watch.doctor.trying import Ended, Setting, Shell, Stage, search_path
 from training_watch.files import read_small
 from training_watch.program import NoProgram, missing_script, program_of
 from training_watch.wiring import obstacle_of
@@ -198,7 +198,7 @@ def _looked_at(facts: Facts, job: Job, training: Training, line: tuple[str, ...]
         )
         return
     yield from _interpreter(facts, job, training, Path(program))
-    script = missing_script(line)
+    script = missing_script(line, _folder(training))
     if script is not None:
         yield fault(f"the training runs {script}, which is not there", _put_back(facts, job, script))
     for word in line[1:]:
@@ -211,6 +211,12 @@ def _looked_at(facts: Facts, job: Job, training: Training, line: tuple[str, ...]
             yield note(
                 f"the training is given {word}, which is not there; no harm if the training makes it itself"
             )
+
+
+def _folder(training: Training) -> Path:
+    """Where its commands run: the home, unless a unit says otherwise (in D-Bus's words, see Setting.run)."""
+    given = training.stage.folder.removeprefix("!") if isinstance(training.stage, Setting) else ""
+    return Path(given) if given.startswith("/") else places.home()
 
 
 def _unexecutable(program: str) -> str | None:
