@@ -20,17 +20,40 @@ def installed(desk: Desk, *words: str, code: int = 0) -> str:
     return done.stdout
 
 
-def test_a_command_that_was_wrong_is_mended_by_saying_it_again_with_the_way_round_the_cooldown(
-    desk: Desk,
-) -> None:
+def forced() -> str:
+    done = subprocess.run(
+        [PROGRAM, "trigger", "--force", "--wait"], capture_output=True, text=True, check=False
+    )
+    return done.stdout
+
+
+def test_a_first_training_that_failed_is_tried_again_at_once_by_the_corrected_line(desk: Desk) -> None:
     installed(desk, "--exec", "false", code=1)
     again = installed(desk, "--exec", "true")
     assert "as `install` had written it, and is written anew" in again
-    assert "at the earliest; now: training-watch trigger --force\n" in again
-    forced = subprocess.run(
-        [PROGRAM, "trigger", "--force", "--wait"], capture_output=True, text=True, check=False
-    )
-    assert "Training succeeded." in forced.stdout
+    assert "docs: no training has succeeded yet, so the cooldown is not waited for\n" in again
+    assert "Training succeeded." in again
+    assert "docs: the last training ended at " in installed(desk), "one has succeeded"
+
+
+def test_a_training_that_failed_after_one_that_succeeded_waits_and_is_told_as_failed_with_the_way_round(
+    desk: Desk,
+) -> None:
+    installed(desk, "--exec", "test ! -e broken")
+    (desk.home / "broken").touch()
+    forced()
+    told = installed(desk)
+    assert "docs: the last training failed at " in told
+    assert "at the earliest; now: training-watch trigger --force\n" in told
+    (desk.home / "broken").unlink()
+    assert "Training succeeded." in forced()
+
+
+def test_a_marker_of_which_no_run_is_recorded_is_waited_for(desk: Desk) -> None:
+    marker = desk.home / ".cache/crystal/last-training-run"
+    marker.parent.mkdir(parents=True)
+    marker.touch()
+    assert "docs: the last training ended at " in installed(desk, "--exec", "true")
 
 
 def test_of_several_jobs_the_way_round_names_each(desk: Desk) -> None:

@@ -11,6 +11,7 @@ from training_watch import clock, places
 from training_watch.check import verdict
 from training_watch.commands import Verbatim
 from training_watch.config import LauncherName, read_config
+from training_watch.events import Outcome
 from training_watch.marker import read_marker
 from training_watch.terminal import FAILED, fail, say
 from training_watch.timespan import spoken
@@ -114,17 +115,25 @@ def uninstall(config_path: Path, purge: bool, watcher_unit: str) -> None:
 
 
 def _first_trainings(config_path: Path, *, wait: bool) -> None:
-    """Start what has never been trained; say when the rest may be."""
-    from training_watch.start import order_start
+    """Start what has never been trained, or never with success; say when the rest may be."""
+    from training_watch.start import order_start, records_or_none
 
     jobs = read_config(config_path).jobs
     for job in jobs:
         asked = verdict(read_marker(job.marker), clock.now(), job.settings.cooldown, running=False)
         if asked.last_trained is None:
             order_start(config_path, job, wait=wait)
+            continue
+        with records_or_none(job) as records:
+            runs = records.runs.recent() if records is not None else ()
+        ended = [run.outcome for run in runs if run.outcome not in (None, Outcome.DEFERRED)]
+        if ended and Outcome.SUCCEEDED not in ended:
+            say(f"{job.name}: no training has succeeded yet, so the cooldown is not waited for")
+            order_start(config_path, job, force=True, wait=wait)
         elif asked.left > 0:
+            how = "failed" if ended and ended[-1] is Outcome.FAILED else "ended"
             which = f" {job.name}" if len(jobs) > 1 else ""
             say(
-                f"{job.name}: the last training ended at {asked.last_trained:%Y-%m-%d %H:%M}; changes are trained in "
+                f"{job.name}: the last training {how} at {asked.last_trained:%Y-%m-%d %H:%M}; changes are trained in "
                 f"{spoken(asked.left)} at the earliest; now: training-watch trigger{which} --force"
             )
