@@ -51,6 +51,8 @@ ELSEWHERE = {
     "The training can't say how far it is: {}: {}; it trains all the same": "in the training's own log",
     "{}: training {} (exit status {}): `training-watch logs --run {}` shows what it said":
         "acts/test_looking.py::test_a_followed_run_that_fails_ends_with_its_result_and_where_to_read_on",
+    "{} was changed since the daemon read it, which goes by the older one: `{}`":
+        "acts/test_looking.py::test_what_the_daemon_will_do_is_told_by_the_limits_that_it_goes_by",
     # ---- this machine ---------------------------------------------------------------------------
     "HOME is not set, and user {} is in no user database: set HOME": "takes a user whom the system doesn't know",
     "{}: its modification time makes no sense ({}): `touch` it, or remove it": "takes a file system that keeps such a time",

@@ -63,6 +63,8 @@ SOON = 0.5
 FIRST_LOOK = 5.0
 # How often STATUS= is told while it counts down.
 COUNT_DOWN = 10.0
+# How many of the names that were seen changing are published. Arbitrary.
+SAMPLE = 5
 # How many folders of a gap are published. Arbitrary.
 NAMED = 20
 # How long one slice of comparing may take before the loop serves its other duties.
@@ -157,8 +159,10 @@ class Keeper:
         noisiest, rescanned, pending = self._touched.noisiest, self._rescanned, self.state.pending
         return JobReport(
             fingerprint=self._fingerprint,
+            settings=self.job.settings,
             pending=PendingReport(pending.count, pending.content, pending.own) if pending else None,
             touched=self._touched.count,
+            changed=tuple(map(printable, self._touched.first(SAMPLE))),
             burst=(burst.first_at, burst.last_at, burst.held_at) if burst else None,
             balks=state.balks,
             balked_at=state.balked_at,

@@ -21,7 +21,7 @@ from training_watch.timespan import spoken
 # How many folders of a gap are named on the screen. Arbitrary.
 NAMED = 3
 
-_WENT_WRONG = frozenset({Outcome.FAILED, Outcome.INTERRUPTED})
+WENT_WRONG = frozenset({Outcome.FAILED, Outcome.INTERRUPTED})
 NEEDS_A_PERSON = frozenset({Reason.RETRIES, Reason.REFUSED, Reason.OWN, Reason.OBSTACLE})
 
 
@@ -101,22 +101,26 @@ def _config(screen: Screen, config: Config, report: DaemonReport | None) -> list
 def _job(screen: Screen, status: JobStatus, *, running: bool, now: datetime) -> list[str]:
     stale = [dim(", when somebody last looked")] if not running and status.looked else []
     lines = screen.row(dim("now"), _now(status), *stale)
+    if status.state.running is not None and status.training is None:
+        lines += screen.row(dim("training"), *_without_words(status, now))
     if status.training:
         lines += screen.row(dim("training"), strong(_progress(status.training)))
     if status.next_at:
         ahead = spoken((status.next_at - now).total_seconds()) if status.next_at > now else "now"
         lines += screen.row(dim("next"), day_time(status.next_at, now), dim(f", in {ahead}"))
-    lines += _pending(screen, status)
+    lines += _files(screen, status)
     last = run_words(status.last, now) if status.last else [dim("none yet")]
     lines += screen.row(dim("last run"), *last)
     if status.last and status.last.quality:
         lines += screen.row(dim("quality"), status.last.quality)
     if status.last and status.last.error:
         lines += screen.row(dim("it said"), warned(status.last.error))
-    if status.last and status.last.outcome in _WENT_WRONG:
+    if status.last and status.last.outcome in WENT_WRONG:
         lines += screen.row(dim("more"), command(logs_of(status.last)))
     if tries := status.tries:
-        told = f"{counted(tries, 'time')} on this content, of {1 + status.job.settings.retries} at most"
+        told = (
+            f"{counted(tries, 'time')} on this content; by itself {1 + status.settings.retries} times at most"
+        )
         lines += screen.row(dim("tried"), told)
     lines += _watching(screen, status, running=running)
     if status.trouble:
@@ -136,14 +140,33 @@ def _now(status: JobStatus) -> Words:
             return strong(status.line)
 
 
-def _pending(screen: Screen, status: JobStatus) -> list[str]:
-    pending = status.state.pending
-    if pending is None or status.state.running is not None:  # a run that goes on may be reading just these
-        return []
-    names = [short(Path(printable(path))) for path in pending.sample]
-    more = pending.count - len(names)
+def _without_words(status: JobStatus, now: datetime) -> list[Words]:
+    """How far it may be: for how long it runs, and how long the one before took."""
+    words: list[Words] = ["it says nothing of how far it is"]
+    running, last = status.state.running, status.last
+    if running is not None and running.since is not None:
+        words = [f"for {spoken(max(0.0, (now - running.since.calendar).total_seconds()))}"]
+    if last is not None and last.ended is not None and last.outcome is Outcome.SUCCEEDED:
+        words.append(dim(f", the last one took {spoken(since(last.began, last.ended))}"))
+    return words
+
+
+def _files(screen: Screen, status: JobStatus) -> list[str]:
+    lines, pending, report = list[str](), status.state.pending, status.report
+    if report is not None and report.changed:
+        lines += _names(screen, "changed", report.changed, report.touched)
+    # A run that goes on may be reading just those that are pending.
+    if pending is not None and status.state.running is None:
+        lines += _names(screen, "pending", [printable(path) for path in pending.sample], pending.count)
+    return lines
+
+
+def _names(screen: Screen, label: str, names: Sequence[str], count: int) -> list[str]:
+    more = count - len(names)
     lines = [
-        line for at, name in enumerate(names) for line in screen.row(dim("pending") if at == 0 else "", name)
+        line
+        for at, name in enumerate(names)
+        for line in screen.row(dim(label) if at == 0 else "", short(Path(name)))
     ]
     return [*lines, *(screen.row("", f"and {more:,} more") if more > 0 else [])]
 
@@ -172,7 +195,7 @@ def _watching(screen: Screen, status: JobStatus, *, running: bool) -> list[str]:
 def _keeps_changing(status: JobStatus) -> bool:
     """Whether a burst goes on for longer than one edit would."""
     burst = status.state.burst
-    return burst is not None and burst.last_at - burst.first_at > status.job.settings.debounce
+    return burst is not None and burst.last_at - burst.first_at > status.settings.debounce
 
 
 def _how(report: JobReport) -> str:

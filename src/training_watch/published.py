@@ -18,6 +18,7 @@ from typing import Any
 
 from training_watch import clock, places
 from training_watch.config import Config, Job
+from training_watch.decide import Settings
 from training_watch.files import Busy, lock, read_small, write_whole
 
 SCHEMA = 2
@@ -72,12 +73,15 @@ class PendingReport:
 class JobReport:
     """What the daemon knows of one job, and a command couldn't find out, or not at once.
 
-    `fingerprint` names the job as the daemon has read it. Times are elapsed seconds of this boot.
+    `fingerprint` names the job as the daemon has read it, by whose `settings` it goes. `touched` names were seen
+    changing and are not compared yet, `changed` the first of them. Times are elapsed seconds of this boot.
     """
 
     fingerprint: str
+    settings: Settings
     pending: PendingReport | None
     touched: int
+    changed: tuple[str, ...]
     burst: tuple[float, float, float | None] | None
     balks: int
     balked_at: float
@@ -191,6 +195,8 @@ def _job(told: dict[str, Any]) -> JobReport:
     return JobReport(
         **{
             **told,
+            "settings": Settings(**told["settings"]),
+            "changed": tuple(told["changed"]),
             "pending": PendingReport(**pending) if pending else None,
             "burst": (float(burst[0]), float(burst[1]), burst[2]) if burst else None,
             "absent": tuple(told["absent"]),

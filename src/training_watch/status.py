@@ -13,7 +13,7 @@ from training_watch import places
 from training_watch.check import Verdict, verdict
 from training_watch.config import Config, Job
 from training_watch.cooldown import since
-from training_watch.decide import Burst, State, failures, order, step
+from training_watch.decide import Burst, Settings, State, failures, order, step
 from training_watch.describe import next_start, sentence
 from training_watch.events import Compared, Moment, Observed, Order, Pending, Reason, Run, Running, Wait
 from training_watch.launching import Launcher, LaunchError, UnitState
@@ -31,7 +31,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """One job at one moment. `report` is what the daemon published of it, None where none runs, or not yet.
+    """One job at one moment, by the `settings` of the daemon that keeps it, if one does. `report` is what the daemon published of it, None where none runs, or not yet.
 
     `until` is when what it waits for is over, `next_at` the earliest start; each None where no time is waited for.
     `looked` is false while nothing has ever looked into the tree, so that nothing is known of it.
@@ -39,6 +39,7 @@ class JobStatus:
     """
 
     job: Job
+    settings: Settings
     state: State
     order: Order
     line: str
@@ -74,22 +75,24 @@ def status_of(
     except LaunchError as error:
         trouble = str(error)
     mine = report.jobs.get(job.name) if report is not None else None
+    # What the daemon will do is told by the limits that it goes by, whatever the configuration says meanwhile.
+    settings = mine.settings if mine is not None else job.settings
     marker = read_marker(job.marker)
     run = records.runs.find(unit.invocation) if unit.active else None
     running = Running(unit.invocation, run.began if run else None) if unit.active else None
     history = records.runs.recent()
     state = State(burst=Burst(*mine.burst) if mine is not None and mine.burst else None)
     obstacle = mine.obstacle if mine is not None else None
-    state = step(state, Observed(now.elapsed, running, marker, history, obstacle), job.settings)
+    state = step(state, Observed(now.elapsed, running, marker, history, obstacle), settings)
     counted = mine.pending if mine is not None else None
     pending = records.snapshot.pending(
         Pending(counted.count, counted.content, own=counted.own) if counted is not None else None
     )
-    state = step(state, Compared(now.elapsed, pending), job.settings)
+    state = step(state, Compared(now.elapsed, pending), settings)
     if mine is not None:
         state = replace(state, balks=mine.balks, balked_at=mine.balked_at, balked_why=mine.balked_why)
-    current = order(state, now, job.settings)
-    line = sentence(current, state, job.settings, now, touched=mine.touched if mine is not None else 0)
+    current = order(state, now, settings)
+    line = sentence(current, state, settings, now, touched=mine.touched if mine is not None else 0)
     looked = report is not None or next(records.snapshot.folders(), None) is not None
     if not looked and running is None:
         line = "nothing known yet: no daemon and no training has looked into it"
@@ -99,13 +102,14 @@ def status_of(
     told = read_progress(places.status_file(job.service)) if running is not None else None
     return JobStatus(
         job=job,
+        settings=settings,
         state=state,
         order=current,
         line=line,
-        verdict=verdict(marker, now, job.settings.cooldown, running=unit.active),
+        verdict=verdict(marker, now, settings.cooldown, running=unit.active),
         last=next((each for each in reversed(history) if each.outcome is not None), None),
         until=_at(current.until if isinstance(current, Wait) else None, now),
-        next_at=_at(next_start(current, state, job.settings, now) if owed else None, now),
+        next_at=_at(next_start(current, state, settings, now) if owed else None, now),
         training=told.by(now.calendar) if told and running and told.is_of(running.invocation, run) else None,
         report=mine,
         looked=looked,
@@ -185,6 +189,7 @@ def _job_json(status: JobStatus) -> dict[str, Any]:
             "count": pending.count if pending else 0,
             "sample": [printable(path) for path in pending.sample] if pending else [],
         },
+        "changed": list(report.changed) if report is not None else [],
         "running": status.state.running.invocation if status.state.running else None,
         "training": _progress_json(status.training) if status.training is not None else None,
         "check": status.verdict.as_json(),

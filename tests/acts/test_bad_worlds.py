@@ -92,7 +92,7 @@ def test_on_a_full_disk_the_daemon_says_so_loses_nothing_and_goes_on_when_there_
             lines = iter(daemon.stderr.readline, "")
             assert any("trying again" in line for line in lines)
             filler.unlink()
-            eventually(lambda: home.runs() >= 2, 60, "it trains when there is room")
+            eventually(lambda: home.runs() >= 2, 120, "it trains when there is room")
         finally:
             daemon.send_signal(signal.SIGTERM)
             assert daemon.wait(20) == 0

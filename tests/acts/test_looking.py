@@ -322,7 +322,7 @@ def test_the_rule_that_ignores_is_named_with_its_file_and_line(home: Home) -> No
     for name, by, rule in (
         ("build/page.md", "build", f"build/ ({docs}/.gitignore:3)"),
         ("a.swp", "a.swp", "*.swp (built in)"),
-        ("drafts/new.md", "drafts", "drafts (the job's own)"),
+        ("drafts/new.md", "drafts", "drafts (`ignore` in the configuration)"),
     ):
         found = why(home, str(docs / name))
         assert (found["fate"], found["by"], found["rule"]) == ("ignored", str(docs / by), rule)
@@ -419,12 +419,26 @@ def test_a_configuration_that_the_daemon_has_not_read_is_told_as_that(home: Home
         eventually(lambda: "changed since" not in home.run("status").stdout, 10, "it has read it")
 
 
+def test_what_the_daemon_will_do_is_told_by_the_limits_that_it_goes_by(home: Home, manager: Manager) -> None:
+    with daemon(home, manager):
+        trained(home, manager)
+        home.configure(cooldown="1s")
+        home.edit("text")
+        eventually(lambda: job(home)["pending"]["count"], 10, "the change is compared")
+        assert job(home)["waiting_for"] == "cooldown", "the daemon's six hours"
+        assert "cooldown until" in home.run("why").stdout
+        by_hand = home.run("check")
+        assert "was changed since the daemon read it" in by_hand.stderr
+        assert "goes by the older one" in home.run("trigger", "--dry-run").stderr
+
+
 def test_a_failed_run_leads_to_what_it_said(home: Home, manager: Manager) -> None:
     home.mode("echo 'about.md contains BROKEN' >&2; exit 1")
     with daemon(home, manager) as process:
         until(lambda: home.runs() == 1 and "STATUS=cooldown" in manager, "the first training has failed")
         page, found = home.run("status").stdout, job(home)
         ways = why(home)["jobs"]["docs"]["ways"]
+        file = home.run("why", str(home.path / "docs/guide.md")).stdout
         process.send_signal(signal.SIGTERM)
         assert process.stderr is not None
         log = process.stderr.read()
@@ -432,11 +446,13 @@ def test_a_failed_run_leads_to_what_it_said(home: Home, manager: Manager) -> Non
     assert found["last_run"]["error"] == "about.md contains BROKEN"
     assert "  it said   about.md contains BROKEN\n" in page
     assert f"  more      training-watch logs --run {run}\n" in page
-    assert "  tried     1 time on this content, of 2 at most\n" in page
+    assert "  tried     1 time on this content; by itself 2 times at most\n" in page
     assert ways[0] == {"command": f"training-watch logs --run {run}", "what": "what the last one said"}
     assert "about.md contains BROKEN" in home.run("logs", "--run", run).stdout
     assert "about.md contains BROKEN" in home.run("history").stdout
     assert "docs:   about.md contains BROKEN" in log
+    assert f"  tried     by run {run}: " in file
+    assert "  it said   about.md contains BROKEN\n" in file
 
 
 def test_a_followed_run_that_fails_ends_with_its_result_and_where_to_read_on(home: Home) -> None:
@@ -462,6 +478,7 @@ def test_while_an_edit_settles_both_waits_are_told(home: Home, manager: Manager)
         commands = [way["command"] for way in why(home)["jobs"]["docs"]["ways"]]
         forced = home.run("trigger", "--dry-run", "--force").stdout
     assert re.search(r"1 file changed, settling for \d+s, then cooldown until .*\d\d:\d\d", page)
+    assert "  changed   ~/docs/guide.md\n" in page
     assert "  next      " in page
     assert commands == ["training-watch trigger --force"], "a plain one would be refused"
     assert "Nothing changed" not in forced, "that is not certain before the change is compared"
@@ -476,6 +493,7 @@ def test_what_a_running_training_may_be_reading_is_not_told_as_left_over(
         page = home.run("status").stdout
         assert "waiting" not in page
         assert "pending" not in page
+        assert re.search(r"  training  for \d+s\n", page)
         (home.path / "go").touch()
         eventually(lambda: not job(home)["running"], 20, "it has ended")
 

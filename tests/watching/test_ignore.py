@@ -170,7 +170,7 @@ def test_it_names_the_rule_and_where_it_stands(tmp_path: Path) -> None:
 
     assert why("a.md") is None
     assert why("a.swp") == "*.swp (built in)"
-    assert why("a.bin") == "*.bin (the job's own)"
+    assert why("a.bin") == "*.bin (`ignore` in the configuration)"
     assert why("a.log") == f"*.log ({tmp_path}/.gitignore:1)"
     assert why("build/deep/a") == f"build/ ({tmp_path}/.gitignore:2)"
 

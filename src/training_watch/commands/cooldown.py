@@ -11,11 +11,13 @@ import click
 from training_watch import clock, places
 from training_watch.check import Verdict, verdict
 from training_watch.commands import Verbatim, job_argument, json_option
-from training_watch.config import ConfigError, read_config
+from training_watch.config import Config, ConfigError, read_config
 from training_watch.database import DatabaseError
+from training_watch.describe import read_anew
 from training_watch.launching import LaunchError
 from training_watch.marker import MarkerError, read_marker
 from training_watch.mends import refused
+from training_watch.published import daemon_report, outdated
 from training_watch.terminal import BAD_CONFIG, say, warn
 from training_watch.text import printable
 
@@ -86,7 +88,9 @@ def trigger(
 
     if wait and no_watch:
         raise click.UsageError("--wait and --no-watch exclude each other: give one of them")
-    one = read_config(config_path).job(job)
+    config = read_config(config_path)
+    one = config.job(job)
+    _warn_of_an_older_daemon(config)
     order_start(config_path, one, force=force, wait=wait, no_watch=no_watch, dry_run=dry_run)
 
 
@@ -95,7 +99,9 @@ def _verdict(config_path: Path, job: str | None) -> Verdict:
     from training_watch.start import records_or_none
     from training_watch.wiring import launcher_of
 
-    one = read_config(config_path).job(job)
+    config = read_config(config_path)
+    one = config.job(job)
+    _warn_of_an_older_daemon(config)
     launcher = launcher_of(config_path, one)
     running = False
     try:
@@ -113,6 +119,14 @@ def _verdict(config_path: Path, job: str | None) -> Verdict:
     if marker is not None and not marker.readable:
         warn(f"{one.marker}: its first line is no time; the verdict follows the file's modification time")
     return verdict(marker, clock.now(), one.settings.cooldown, running=running)
+
+
+def _warn_of_an_older_daemon(config: Config) -> None:
+    """A person's order goes by the configuration as it is now; what the daemon does meanwhile, they should know."""
+    if outdated(daemon_report(), config):
+        warn(
+            f"{config.path} was changed since the daemon read it, which goes by the older one: `{read_anew(config.jobs)}`"
+        )
 
 
 def _step_outputs(lines: list[str]) -> None:

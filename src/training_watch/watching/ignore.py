@@ -229,7 +229,7 @@ class Ignore:
 
     @cached_property
     def _patterns(self) -> tuple[Rule, ...]:
-        return tuple(_rules(self._patterns_text, "the job's own"))
+        return tuple(_rules(self._patterns_text, "`ignore` in the configuration"))
 
     def _rule(self, path: bytes, *, is_folder: bool) -> Rule | None:
         if path in self._roots:

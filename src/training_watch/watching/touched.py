@@ -49,6 +49,15 @@ class Touched:
         """How many distinct names were hinted at; above NAMES an upper bound of that."""
         return self._kept + self._dropped
 
+    def first(self, most: int) -> list[bytes]:
+        """The first of the names that were hinted at, and of the folders without one."""
+        found = list[bytes]()
+        for folder, names in self.folders.items():
+            found += [join(folder, name) for name in sorted(names)] if names else [folder]
+            if len(found) >= most:
+                break
+        return found[:most]
+
     @property
     def noisiest(self) -> bytes | None:
         """The path with the most hints, where one stands out."""

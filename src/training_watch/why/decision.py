@@ -108,7 +108,7 @@ _OPEN = {
 
 
 def _settled(status: JobStatus, _: Moment) -> str:
-    settings = status.job.settings
+    settings = status.settings
     quiet, patience = spoken(settings.debounce), spoken(settings.max_wait)
     return f"no edit is under way (one settles after {quiet} of quiet, or {patience} after it began)"
 
@@ -119,9 +119,8 @@ def _differs(status: JobStatus, _: Moment) -> str:
 
 
 def _retries(status: JobStatus, _: Moment) -> str:
-    return (
-        f"tried {counted(status.tries, 'time')} on this content, of {1 + status.job.settings.retries} at most"
-    )
+    most = 1 + status.settings.retries
+    return f"tried {counted(status.tries, 'time')} on this content; by itself {most} times at most"
 
 
 def _rested(status: JobStatus, now: Moment) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from training_watch.describe import counted, day_time
-from training_watch.overview import NEEDS_A_PERSON, run_words, short
+from training_watch.overview import NEEDS_A_PERSON, WENT_WRONG, run_words, short
 from training_watch.published import JobReport
 from training_watch.screen import Screen, Words, bad, command, dim, good, strong, warned
 from training_watch.status import JobStatus, run_json
@@ -26,6 +26,8 @@ def decision_lines(screen: Screen, status: JobStatus, decision: Decision, now: d
         lines += screen.line(*_step(step, status), indent=2, hang=2)
     if status.last:
         lines += screen.row(dim("last run"), *run_words(status.last, now))
+        if status.last.error:
+            lines += screen.row(dim("it said"), warned(status.last.error))
     for at, way in enumerate(decision.ways):
         lines += screen.row(dim("to do") if at == 0 else "", f"{way.what}: ", command(way.command))
     return lines
@@ -68,6 +70,8 @@ def path_lines(
         lines += screen.row(dim("rule"), found.rule)
     if found.fate in (Fate.PENDING, Fate.TRAINED, Fate.UNSEEN):
         lines += _past(screen, found, now)
+    if status is not None and found.fate is Fate.PENDING:
+        lines += _tried(screen, found, status, now)
     if status is not None and found.fate in (Fate.PENDING, Fate.UNSEEN, Fate.FOLDER):
         lines += screen.row(dim("job"), f"{found.job}: {status.line}")
     if status is not None and found.fate not in (Fate.IGNORED, Fate.NO_CONTENT, Fate.BEHIND_LINK):
@@ -156,6 +160,17 @@ def _past(screen: Screen, found: Found, now: datetime) -> list[str]:
     elif known is not None and not known.untrained and not known.unknown:
         lines += screen.row(dim("read"), "by a run that the history no longer has")
     return lines
+
+
+def _tried(screen: Screen, found: Found, status: JobStatus, now: datetime) -> list[str]:
+    """The last run, where it was given this content and came to nothing."""
+    run = status.last
+    if run is None or run.outcome not in WENT_WRONG or found.seen_at is None:
+        return []
+    if run.began.calendar < found.seen_at:
+        return []
+    lines = screen.row(dim("tried"), f"by run {run.invocation[:8]}: ", *run_words(run, now))
+    return [*lines, *(screen.row(dim("it said"), warned(run.error)) if run.error else [])]
 
 
 def _watched(path: bytes, report: JobReport | None) -> list[Words]:
