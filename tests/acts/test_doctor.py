@@ -267,6 +267,37 @@ def test_a_relative_script_that_is_not_in_the_home_is_a_fault(home: Home) -> Non
     assert "command" not in faults(examined(home))
 
 
+def test_a_training_that_fails_is_a_note_at_once_and_a_fault_that_says_why_when_it_is_given_up(
+    home: Home,
+) -> None:
+    home.configure(cooldown="0")  # and the configuration's one retry
+    home.mode(
+        """printf '{"schema": 1, "updated_at": "2999-01-01T00:00:00Z", "error": "the disk is full"}' \\
+        >"$TRAINING_STATUS_FILE"; exit 7"""
+    )
+    assert home.run("trigger", "--wait").returncode == 1
+    found = of(examined(home), "waiting")
+    assert found["verdict"] == "note"
+    assert "the last run failed today " in found["text"]
+    assert "(exit status 7: the disk is full); " in found["text"]
+    shown = subprocess.run(
+        ["bash", "-c", found["mend"]],
+        env=home.environment(PATH=f"{PROGRAM.parent}:/usr/bin:/bin"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "training on 1 files" in shown.stdout
+    assert home.run("trigger", "--wait").returncode == 1
+    found = of(examined(home), "waiting")
+    assert found["verdict"] == "fault"
+    assert "failed 2 times on the same content" in found["text"]
+    assert "(exit status 7: the disk is full); " in found["text"]
+    home.mode("exit 0")
+    assert home.run("trigger", "--force", "--wait").returncode == 0
+    assert of(examined(home), "waiting")["verdict"] == "fine"
+
+
 def test_mistakes_in_the_configuration_are_faults_with_exit_1_and_the_machine_is_checked_all_the_same(
     home: Home,
 ) -> None:

@@ -17,11 +17,11 @@ from training_watch import places
 from training_watch.config import Job
 from training_watch.cooldown import rest
 from training_watch.database import UPGRADES, VERSION
-from training_watch.describe import listing
+from training_watch.describe import day_time, listing
 from training_watch.doctor.facts import Facts
 from training_watch.doctor.findings import Finding, fault, fine, note
 from training_watch.doctor.machine import unwritable
-from training_watch.events import Reason
+from training_watch.events import Outcome, Reason, Run
 from training_watch.marker import MarkerError, read_marker
 from training_watch.records import records_of
 from training_watch.status import JobStatus, status_of
@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 # A marker is written as its training ends; two clocks that differ by less are one. Arbitrary.
 _SLACK = timedelta(minutes=1)
+
+_WENT_WRONG = (Outcome.FAILED, Outcome.INTERRUPTED)
 
 
 # ---- state.db -----------------------------------------------------------------------------------
@@ -179,7 +181,7 @@ def marker(facts: Facts, job: Job) -> Iterator[Finding]:
 
 
 def waiting(facts: Facts, job: Job) -> Iterator[Finding]:
-    """What the job waits for is time or a change, and not a person."""
+    """What the job waits for is time or a change, and not a person; how its last run ended, if badly."""
     status = _status(facts, job)
     if status is None or facts.config is None:
         return
@@ -188,11 +190,11 @@ def waiting(facts: Facts, job: Job) -> Iterator[Finding]:
         yield note(f"the last run began {began}, which is yet to come: the clock was set back since")
     see = f"{facts.program} logs {job.name}"
     force = f"{facts.program} trigger {job.name} --force"
+    wrong = status.last if status.last is not None and status.last.outcome in _WENT_WRONG else None
     match status.reason:
-        case Reason.RETRIES:
-            yield fault(f"{status.line}; {see} says why", f"{force}   # once it is mended")
-        case Reason.REFUSED:
-            yield fault(f"{status.line}; {see} says why", f"{force}   # once it is mended")
+        case Reason.RETRIES | Reason.REFUSED:
+            why = f"; {_ending(wrong, facts)}" if wrong is not None else ""
+            yield fault(f"{status.line}{why}; {see} says why", f"{force}   # once it is mended")
         case Reason.OWN:
             yield fault(f"{status.line}", _ignoring(facts, job, status))
         case Reason.BALKED:
@@ -201,8 +203,21 @@ def waiting(facts: Facts, job: Job) -> Iterator[Finding]:
             yield fault(status.line, see)
         case Reason.OBSTACLE:
             pass
+        case _ if wrong is not None:
+            said = f"{facts.program} logs --run {wrong.invocation[:8]}"
+            yield note(f"{_ending(wrong, facts)}; {status.line}", said)
         case _:
             yield fine(status.line)
+
+
+def _ending(run: Run, facts: Facts) -> str:
+    """How a run went wrong, when, and what the training said of it."""
+    at = (run.ended or run.alive).calendar
+    known = run.status not in ("", "0")
+    status = f"exit status {run.status}" if run.status.isdecimal() else f"signal {run.status}"
+    why = ": ".join(filter(None, [status if known else "", run.error]))
+    told = f"the last run {'failed' if run.outcome is Outcome.FAILED else 'was interrupted'} "
+    return told + day_time(at, facts.now.calendar) + (f" ({why})" if why else "")
 
 
 def _status(facts: Facts, job: Job) -> JobStatus | None:
