@@ -233,9 +233,13 @@ def past(job: Job, error: str) -> Past:
 def test_the_last_run_is_shown_with_what_the_daemon_said_around_it(home: Home) -> None:
     home.mode("echo first words")
     with daemon(home):
-        eventually(lambda: home.runs() == 1 and recorded(home)[0]["ended"], 20, "it has trained")
+        eventually(lambda: "training succeeded" in home.run("logs").stdout, 20, "it has trained")
         train(home, "echo second words")
-        eventually(lambda: "training succeeded" in home.run("logs").stdout, 20, "the daemon has seen its end")
+        eventually(
+            lambda: "training succeeded" in home.run("logs").stdout.partition(" ended: ")[2],
+            20,
+            "the daemon has seen its end",
+        )
         lines = home.run("logs").stdout.splitlines()
     who = [line[26:].partition(":")[0] for line in lines]
     begin, end = (at for at, line in enumerate(lines) if " === run " in line)
