@@ -111,7 +111,7 @@ Examples:
 @click.option(
     "--config",
     "config_path",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),  # what can't be read is told as any other mistake in it
     help="Configuration file; else the one that TRAINING_WATCH_CONFIG names, or the usual one.",
 )
 @click.version_option(__version__, prog_name="training-watch")

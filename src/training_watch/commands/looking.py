@@ -72,7 +72,7 @@ Examples:
   training-watch why --json
 """,
 )
-@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.argument("path", required=False, type=click.Path(path_type=Path, readable=False))
 @json_option("The same for programs.")
 @click.pass_obj
 def why(config_path: Path, path: Path | None, as_json: bool) -> None:
