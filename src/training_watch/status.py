@@ -19,11 +19,9 @@ from training_watch.events import Compared, Moment, Observed, Order, Pending, Re
 from training_watch.launching import Launcher, LaunchError, UnitState
 from training_watch.marker import read_marker
 from training_watch.progress import Progress, read_progress
-from training_watch.published import DaemonReport, JobReport, daemon_report
+from training_watch.published import DaemonReport, JobReport
 from training_watch.records import Records
 from training_watch.text import printable
-
-__all__ = ["JobStatus", "as_json", "daemon_report", "run_json", "status_of"]
 
 # Changes when a key of the JSON changes its meaning or goes (docs/status-json.md). New keys may come.
 SCHEMA = 1
