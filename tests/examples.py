@@ -3,7 +3,7 @@
     sh        done once, as it stands
     console   `$ ` begins a command, what follows is what it prints; a question, which may be asked until it is answered so
 
-In what is printed a number stands for any number and a length of time for any; … is any text, and on a line of its
+In what is printed a number stands for any number, a length of time and a time of day for any; … is any text, and on a line of its
 own any lines.
 """
 
@@ -15,7 +15,8 @@ from pathlib import Path
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_LENGTH = re.compile(r"\d+(?:d|h|min|s)\b(?: \d+(?:h|min|s)\b)?")
+_LENGTH = re.compile(r"\d+(?:\.\d)?(?:d|h|min|s)\b(?: \d+(?:h|min|s)\b)?")
+_TIME = re.compile(r"\b\d\d:\d\d(?::\d\d)?\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +60,4 @@ def agrees(shown: str, printed: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"\d+", "0", _LENGTH.sub("0s", text))
+    return re.sub(r"\d+", "0", _TIME.sub("00:00", _LENGTH.sub("0s", text)))

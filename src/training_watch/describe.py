@@ -13,6 +13,8 @@ from training_watch.events import Moment, Order, Pending, Reason, Run, Wait
 from training_watch.text import printable
 from training_watch.timespan import spoken
 
+# In seconds. A moment nearer than this is told with its second: limits of a minute are in use. Arbitrary.
+NEAR = 600.0
 # In days. What lies further off is told with its year. Arbitrary.
 HALF_A_YEAR = 182
 
@@ -25,7 +27,7 @@ def sentence(order: Order, state: State, settings: Settings, now: Moment, *, tou
     match order.reason:
         case Reason.RUNNING:
             since = state.running.since if state.running else None
-            began = f"training since {since.calendar.astimezone():%H:%M}" if since else "training"
+            began = f"training since {_clock(since.calendar, now.calendar)}" if since else "training"
             return began + (f", {files(touched)} changed meanwhile" if touched else "")
         case Reason.SETTLING:
             return _settling(order, state, settings, now, touched)
@@ -58,9 +60,7 @@ def clock_time(elapsed: float | None, now: Moment) -> str:
     """A deadline as local time of day, with its date where it is not today."""
     if elapsed is None:
         return "later"
-    here = now.calendar.astimezone()
-    at = here + timedelta(seconds=elapsed - now.elapsed)
-    return f"{at:%H:%M}" if at.date() == here.date() else f"{at:%a %d %b %H:%M}"
+    return _clock(now.calendar + timedelta(seconds=elapsed - now.elapsed), now.calendar)
 
 
 def logs_of(run: Run) -> str:
@@ -80,6 +80,13 @@ def read_anew(jobs: Iterable[Job]) -> str:
     return "training-watch install" if managed else "start `training-watch run` anew"
 
 
+def ending(status: str) -> str:
+    """How a program ended, of $EXIT_STATUS: `exit status 7`, `signal KILL`; empty where it ended well or nobody knows."""
+    if status in ("", "0"):
+        return ""
+    return f"exit status {status}" if status.isdecimal() else f"signal {status}"
+
+
 def listing(sample: Sequence[bytes], count: int, *, most: int = 3) -> str:
     """The first paths, and how many more there are."""
     names = ", ".join(printable(path) for path in sample[:most])
@@ -92,7 +99,7 @@ def day_time(at: datetime, now: datetime) -> str:
     at, here = at.astimezone(), now.astimezone()
     apart = (at.date() - here.date()).days
     if -1 <= apart <= 1:
-        return f"{('yesterday', 'today', 'tomorrow')[apart + 1]} {at:%H:%M}"
+        return f"{('yesterday', 'today', 'tomorrow')[apart + 1]} {_time(at, here)}"
     return f"{at:%a %d %b %H:%M}" if abs(apart) < HALF_A_YEAR else f"{at:%Y-%m-%d %H:%M}"
 
 
@@ -111,6 +118,15 @@ def folders(count: int) -> str:
 
 def unreadable(count: int) -> str:
     return "1 file or folder" if count == 1 else f"{count} files or folders"
+
+
+def _clock(at: datetime, now: datetime) -> str:
+    at, here = at.astimezone(), now.astimezone()
+    return _time(at, here) if at.date() == here.date() else f"{at:%a %d %b} {_time(at, here)}"
+
+
+def _time(at: datetime, now: datetime) -> str:
+    return f"{at:%H:%M:%S}" if abs((at - now).total_seconds()) < NEAR else f"{at:%H:%M}"
 
 
 def _settling(order: Wait, state: State, settings: Settings, now: Moment, touched: int) -> str:

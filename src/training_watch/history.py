@@ -15,14 +15,14 @@ from training_watch import places
 from training_watch.config import Job
 from training_watch.cooldown import since
 from training_watch.database import opened_to_read
-from training_watch.describe import counted, day_time
+from training_watch.describe import counted, day_time, ending
 from training_watch.events import Outcome, Run
 from training_watch.launching import Launcher, LaunchError
 from training_watch.overview import outcome_word
 from training_watch.runs import KEPT, Runs
 from training_watch.screen import Screen, Styled, Words, bad, columns, dim, warned
 from training_watch.status import run_json
-from training_watch.timespan import seconds, spoken
+from training_watch.timespan import seconds, took
 
 # Changes when a key of the JSON changes its meaning or goes. New keys may come.
 SCHEMA = 1
@@ -147,7 +147,7 @@ def _row(run: Run, short: str, now: datetime) -> list[Words]:
         dim(short),
         day_time(run.began.calendar, now),
         outcome_word(run),
-        spoken(since(run.began, run.ended)) if run.ended else "",
+        took(since(run.began, run.ended)) if run.ended else "",
         "forced" if run.forced else str(run.starter),
         f"{run.files:,}" if run.files is not None else "",
     ]
@@ -157,10 +157,7 @@ def _result(run: Run) -> Styled:
     """What came of it: how good the result is, or how it ended and what the training said."""
     if run.outcome in (None, Outcome.SUCCEEDED):
         return Styled(run.quality)
-    how = ""
-    if run.status not in ("", "0"):
-        how = f"exit status {run.status}" if run.status.isdecimal() else f"signal {run.status}"
-    words = ": ".join(filter(None, [how, run.error]))
+    words = ": ".join(filter(None, [ending(run.status), run.error]))
     return bad(words) if run.outcome is Outcome.FAILED else warned(words)
 
 

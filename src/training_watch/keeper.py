@@ -19,7 +19,7 @@ from training_watch import clock
 from training_watch.config import Job
 from training_watch.cooldown import since
 from training_watch.decide import State, order, step
-from training_watch.describe import files, listing, logs_of, sentence, unreadable
+from training_watch.describe import ending, files, listing, logs_of, sentence, unreadable
 from training_watch.events import (
     Balked,
     Changed,
@@ -45,7 +45,7 @@ from training_watch.marker import MarkerError, read_marker
 from training_watch.published import GapReport, JobReport, PendingReport, Watching, fingerprint
 from training_watch.records import Records
 from training_watch.text import printable
-from training_watch.timespan import spoken
+from training_watch.timespan import took
 from training_watch.trigger import Held, trigger
 from training_watch.watching.compare import Comparison
 from training_watch.watching.git import busy
@@ -432,16 +432,17 @@ class Keeper:
 
     def _tell_end(self, run: Run) -> None:
         ended = run.ended or run.alive
-        took = spoken(since(run.began, ended))
+        length = took(since(run.began, ended))
         match run.outcome:
             case Outcome.SUCCEEDED:
-                log.info("%s: training succeeded after %s", self.job.name, took)
+                log.info("%s: training succeeded after %s", self.job.name, length)
             case Outcome.STOPPED | Outcome.DEFERRED:
-                log.info("%s: training %s after %s", self.job.name, run.outcome, took)
+                log.info("%s: training %s after %s", self.job.name, run.outcome, length)
             case _:
+                how = f" ({ending(run.status)})" if ending(run.status) else ""
                 log.error(
-                    "%s: training %s after %s (exit status %s): `%s` shows what it said",
-                    self.job.name, run.outcome, took, run.status or "unknown", logs_of(run),
+                    "%s: training %s after %s%s: `%s` shows what it said",
+                    self.job.name, run.outcome, length, how, logs_of(run),
                 )  # fmt: skip
                 with suppress(LaunchError):
                     for line in self._launcher.lines(run.invocation, last=5):

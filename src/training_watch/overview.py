@@ -9,14 +9,23 @@ from pathlib import Path
 from training_watch import places
 from training_watch.config import Config, Job
 from training_watch.cooldown import since
-from training_watch.describe import counted, day_time, folders, logs_of, read_anew, start_it, unreadable
+from training_watch.describe import (
+    counted,
+    day_time,
+    ending,
+    folders,
+    logs_of,
+    read_anew,
+    start_it,
+    unreadable,
+)
 from training_watch.events import Outcome, Reason, Run
 from training_watch.progress import Progress
 from training_watch.published import DaemonReport, GapReport, JobReport, outdated
 from training_watch.screen import Screen, Styled, Words, bad, command, dim, good, strong, warned
 from training_watch.status import JobStatus
 from training_watch.text import printable
-from training_watch.timespan import spoken
+from training_watch.timespan import spoken, took
 
 # How many folders of a gap are named on the screen. Arbitrary.
 NAMED = 3
@@ -39,10 +48,10 @@ def overview(
 def run_words(run: Run, now: datetime) -> list[Words]:
     """One run for a person."""
     words: list[Words] = [f"{day_time(run.began.calendar, now)}, ", outcome_word(run)]
-    if run.status not in ("", "0"):
-        words.append(f" (exit status {run.status})")
+    if how := ending(run.status):
+        words.append(f" ({how})")
     if run.ended:
-        words.append(f" after {spoken(since(run.began, run.ended))}")
+        words.append(f" after {took(since(run.began, run.ended))}")
     if run.files:
         words.append(f", {counted(run.files, 'changed file')}")
     return [*words, dim(f", started by {run.starter}{', forced' if run.forced else ''}")]
@@ -147,7 +156,7 @@ def _without_words(status: JobStatus, now: datetime) -> list[Words]:
     if running is not None and running.since is not None:
         words = [f"for {spoken(max(0.0, (now - running.since.calendar).total_seconds()))}"]
     if last is not None and last.ended is not None and last.outcome is Outcome.SUCCEEDED:
-        words.append(dim(f", the last one took {spoken(since(last.began, last.ended))}"))
+        words.append(dim(f", the last one took {took(since(last.began, last.ended))}"))
     return words
 
 

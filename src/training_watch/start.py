@@ -13,6 +13,7 @@ from training_watch import clock, places
 from training_watch.check import Verdict, verdict
 from training_watch.config import Job
 from training_watch.database import DatabaseError
+from training_watch.describe import day_time, ending
 from training_watch.events import Moment, Outcome, Starter
 from training_watch.launching import Launcher, NotStarted, Started
 from training_watch.marker import read_marker
@@ -72,7 +73,7 @@ def order_start(
         )
     match outcome:
         case Held(asked):
-            _tell_held(job, asked)
+            _tell_held(job, asked, clock.now())
         case NotStarted(why):
             fail(f"{job.service} was not started: {why}", FAILED)
         case Started(invocation):
@@ -94,14 +95,16 @@ def _nothing_changed(job: Job, records: Records, now: Moment, *, look: bool) -> 
     return not records.snapshot.is_pending()
 
 
-def _tell_held(job: Job, asked: Verdict) -> NoReturn:
+def _tell_held(job: Job, asked: Verdict, now: Moment) -> NoReturn:
     if asked.reason == "already_running":
         say(
             f"Not started: {job.service} is running already. Follow it: journalctl --user -u {job.service} -f"
         )
     else:
         last = (
-            f", the last training ended at {asked.last_trained:%Y-%m-%d %H:%M}" if asked.last_trained else ""
+            f", the last training ended {day_time(asked.last_trained, now.calendar)}"
+            if asked.last_trained
+            else ""
         )
         say(f"Not started: the cooldown lasts another {spoken(asked.left)}{last}. --force skips it.")
     raise SystemExit(NOT_NOW)
@@ -111,7 +114,7 @@ def _tell_dry(job: Job, launcher: Launcher, now: Moment, *, force: bool) -> None
     unit = launcher.state()
     asked = verdict(read_marker(job.marker), now, job.settings.cooldown, running=unit.active or unit.queued)
     if asked.reason == "already_running" or not (asked.should_train or force):
-        _tell_held(job, asked)
+        _tell_held(job, asked, now)
     say(f"Would start {job.service}.")
 
 
@@ -125,8 +128,9 @@ def _tell_started(job: Job, launcher: Launcher, invocation: str, *, wait: bool, 
         if unit.result not in ("success", ""):
             for line in launcher.lines(invocation, last=10):
                 warn(f"  {line}")
+            how = ", ".join(filter(None, [unit.result, ending(unit.status)]))
             fail(
-                f"{job.service} started and failed at once ({unit.result}, exit status {unit.status}): "
+                f"{job.service} started and failed at once ({how}): "
                 f"`training-watch logs --run {invocation[:8]}` shows all that it said",
                 FAILED,
             )
@@ -174,11 +178,11 @@ def _tell_result(job: Job, launcher: Launcher, invocation: str) -> None:
         return
     if outcome is Outcome.DEFERRED:
         fail(_DEFERRED.format(job.service), NOT_NOW)
-    how = outcome or unit.result or "ended, and nobody recorded how"
-    status = (run.status if run else unit.status) or "unknown"
+    how = str(outcome or unit.result or "ended, and nobody recorded how")
+    if status := ending(run.status if run else unit.status):
+        how += f" ({status})"
     fail(
-        f"{job.service}: training {how} (exit status {status}): "
-        f"`training-watch logs --run {invocation[:8]}` shows what it said",
+        f"{job.service}: training {how}: `training-watch logs --run {invocation[:8]}` shows what it said",
         FAILED,
     )
 

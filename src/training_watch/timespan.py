@@ -19,6 +19,8 @@ _UNITS = {
 SECONDS = {name: length for names, length in _UNITS.items() for name in names}
 # re.ASCII: float() would take the digits of any script, systemd takes ours only. The ++ give nothing
 # back, so that 1.5.5 is no time span rather than two.
+# In seconds. Arbitrary: who reads of minutes needs no tenths.
+TENTHS_BELOW = 10
 _PART = re.compile(r"\s*(\d++(?:\.\d++)?|\.\d++)(?!\.)\s*([a-zA-Zµμ]*)\s*", re.ASCII)
 
 
@@ -37,7 +39,7 @@ def seconds(text: str) -> float:
 
 
 def spoken(length: float) -> str:
-    """The length for people, in its two largest units: `4min 10s`, `5h`, `0s`."""
+    """A length for people, in its two largest units: `4min 10s`, `5h`, `0s`; rounded up, as of what is left."""
     left = max(0, math.ceil(length))
     parts: list[str] = []
     for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
@@ -45,3 +47,19 @@ def spoken(length: float) -> str:
         if count or parts:
             parts.append(f"{count}{name}" if count else "")
     return " ".join(part for part in parts[:2] if part) or "0s"
+
+
+def took(length: float) -> str:
+    """A length that is over, for people: `0.1s` below 10 s, above to the nearest second, as `spoken` writes it."""
+    passed = max(0.0, length)
+    return f"{passed:.1f}s" if round(passed, 1) < TENTHS_BELOW else spoken(round(passed))
+
+
+def written(length: float) -> str:
+    """The length as a configuration says it, to the millisecond: `1h 30min`, `1min 30s`, `500ms`, `0s`."""
+    left = round(max(0.0, length) * 1000)
+    parts: list[str] = []
+    for name, size in (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1)):
+        count, left = divmod(left, size)
+        parts += [f"{count}{name}"] if count else []
+    return " ".join(parts) or "0s"

@@ -61,7 +61,7 @@ def test_the_daemons_health_is_told_while_it_lives(home: Home, manager: Manager)
         assert told["rescans"] >= 1
         assert 5e6 < told["memory_bytes"] < 100e6
         first, second = home.run("status").stdout.splitlines()[:2]
-    assert re.fullmatch(r"daemon    running since today \d\d:\d\d \(\d+s, \d+ MB, pid \d+\)", first)
+    assert re.fullmatch(r"daemon    running since today \d\d:\d\d:\d\d \(\d+s, \d+ MB, pid \d+\)", first)
     assert re.fullmatch(r" {10}\d+ events, no overflow, \d+ rescans?", second)
 
 

@@ -113,7 +113,8 @@ def test_each_run_is_told_newest_first_with_how_it_ended_and_what_came_of_it(hom
     assert found[2][2:] == ["succeeded", found[2][3], "trigger", "1", "nDCG 0.5"]
     assert found[1][2:] == ["failed", found[1][3], "forced", found[1][5], "exit status 7: out of luck"]
     assert found[0][-1].startswith("signal KILL")
-    assert re.fullmatch(r"today \d\d:\d\d", found[0][1])
+    assert re.fullmatch(r"today \d\d:\d\d:\d\d", found[0][1])
+    assert all(re.fullmatch(r"\d\.\ds", row[3]) for row in found)
 
 
 def test_a_program_reads_each_run_in_full(home: Home) -> None:
@@ -151,7 +152,7 @@ def test_a_filter_that_leaves_nothing_says_of_how_many(home: Home) -> None:
     told = home.run("history", "--failed", "--since", "2d")
     assert told.returncode == 0
     assert re.fullmatch(
-        r"no run of docs matches --failed --since 2d \(1 run, the last one began today \d\d:\d\d\)\n",
+        r"no run of docs matches --failed --since 2d \(1 run, the last one began today \d\d:\d\d:\d\d\)\n",
         told.stdout,
     )
 
@@ -267,7 +268,7 @@ def test_a_run_is_found_by_the_first_characters_of_its_name_and_shown_alone(home
     assert one not in told.stdout
     last = next(line for line in told.stdout.splitlines() if line.startswith("run "))
     assert re.fullmatch(
-        rf"run {two[:8]}: today \d\d:\d\d, failed \(exit status 7\) after \d+s, started by trigger, forced",
+        rf"run {two[:8]}: today \d\d:\d\d:\d\d, failed \(exit status 7\) after \d\.\ds, started by trigger, forced",
         last,
     )
 
@@ -278,7 +279,7 @@ def test_a_name_that_no_run_has_is_answered_with_the_last_ones(home: Home) -> No
     told = home.run("logs", "--run", "xyz")
     assert (told.returncode, told.stdout) == (2, "")
     assert re.search(
-        rf"no run begins with 'xyz'; the last ones are {two[:8]} \(today \d\d:\d\d, failed\), {one[:8]} \(",
+        rf"no run begins with 'xyz'; the last ones are {two[:8]} \(today \d\d:\d\d:\d\d, failed\), {one[:8]} \(",
         told.stderr,
     )
     assert "no run begins with ''" in home.run("logs", "--run", "").stderr

@@ -117,7 +117,7 @@ def test_a_run_ends_with_what_the_history_has_of_it(scene: Scene) -> None:
         " systemd:        crystal-train.service: Failed with result 'exit-code'." in line for line in lines
     )
     result = next(line for line in lines if line.startswith("run "))
-    assert re.match(rf"run {run[:8]}: today \d\d:\d\d, failed \(exit status 7\) after ", result)
+    assert re.match(rf"run {run[:8]}: today \d\d:\d\d(:\d\d)?, failed \(exit status 7\) after ", result)
     unknown = scene.logs("--run", "xyz", check=False)
     assert unknown.returncode == 2
     assert f"the last ones are {run[:8]} (today" in unknown.stderr

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from training_watch.timespan import SECONDS, seconds, spoken
+from training_watch.timespan import SECONDS, seconds, spoken, took
 
 SYSTEMD = shutil.which("systemd-analyze")
 
@@ -69,6 +69,27 @@ def test_what_is_no_length_is_refused_with_an_example(text: str) -> None:
 )
 def test_a_length_for_people_in_its_two_largest_units(length: float, said: str) -> None:
     assert spoken(length) == said
+
+
+@pytest.mark.parametrize(
+    ("length", "said"),
+    [
+        (0, "0.0s"),
+        (-5, "0.0s"),
+        (0.12, "0.1s"),
+        (4.17, "4.2s"),
+        (9.94, "9.9s"),
+        (9.96, "10s"),
+        (10.4, "10s"),
+        (10.6, "11s"),
+        (59.4, "59s"),
+        (59.6, "1min"),
+        (250.2, "4min 10s"),
+        (18003.4, "5h"),
+    ],
+)
+def test_a_length_that_is_over_is_no_longer_than_it_was(length: float, said: str) -> None:
+    assert took(length) == said
 
 
 numbers = st.integers(0, 99_999).map(str) | st.floats(0, 999).map("{:.3f}".format)

@@ -17,7 +17,7 @@ from training_watch import places
 from training_watch.config import Job
 from training_watch.cooldown import rest
 from training_watch.database import UPGRADES, VERSION
-from training_watch.describe import day_time, listing
+from training_watch.describe import day_time, ending, listing
 from training_watch.doctor.facts import Facts
 from training_watch.doctor.findings import Finding, fault, fine, note
 from training_watch.doctor.machine import unwritable
@@ -156,25 +156,26 @@ def marker(facts: Facts, job: Job) -> Iterator[Finding]:
         if found is None:
             yield fine("no marker: no cooldown")
         return
+    now = facts.now.calendar
     left = rest(known, facts.now, job.settings.cooldown).left
     lasts = f"the cooldown lasts another {spoken(left)}" if left > 0 else "the cooldown is over"
     forget = f"rm {name}   # forgets the cooldown"
     if not path.is_file():
         yield fault(f"{path} is no file, so no marker can be written", f"mv {name} {name}.moved")
     elif not known.readable:
-        when = f"{known.written.astimezone():%Y-%m-%d %H:%M}"
+        when = day_time(known.written, now)
         yield note(
             f"{path} holds no time that can be read: the file's own date counts, {when}; {lasts}", forget
         )
-    elif known.ended > facts.now.calendar + _SLACK:
-        when = f"{known.ended.astimezone():%Y-%m-%d %H:%M}"
+    elif known.ended > now + _SLACK:
+        when = day_time(known.ended, now)
         yield note(
             f"{path} says {when}, which is yet to come: the clock was set back, or somebody wrote it; {lasts}, and "
             "never longer than a whole one",
             forget,
         )
     elif found is None:
-        yield fine(f"the last training ended {known.ended.astimezone():%Y-%m-%d %H:%M}: {lasts}")
+        yield fine(f"the last training ended {day_time(known.ended, now)}: {lasts}")
 
 
 # ---- the rule -----------------------------------------------------------------------------------
@@ -186,7 +187,7 @@ def waiting(facts: Facts, job: Job) -> Iterator[Finding]:
     if status is None or facts.config is None:
         return
     if status.last is not None and status.last.began.calendar > facts.now.calendar + _SLACK:
-        began = f"{status.last.began.calendar.astimezone():%Y-%m-%d %H:%M}"
+        began = day_time(status.last.began.calendar, facts.now.calendar)
         yield note(f"the last run began {began}, which is yet to come: the clock was set back since")
     see = f"{facts.program} logs {job.name}"
     force = f"{facts.program} trigger {job.name} --force"
@@ -213,9 +214,7 @@ def waiting(facts: Facts, job: Job) -> Iterator[Finding]:
 def _ending(run: Run, facts: Facts) -> str:
     """How a run went wrong, when, and what the training said of it."""
     at = (run.ended or run.alive).calendar
-    known = run.status not in ("", "0")
-    status = f"exit status {run.status}" if run.status.isdecimal() else f"signal {run.status}"
-    why = ": ".join(filter(None, [status if known else "", run.error]))
+    why = ": ".join(filter(None, [ending(run.status), run.error]))
     told = f"the last run {'failed' if run.outcome is Outcome.FAILED else 'was interrupted'} "
     return told + day_time(at, facts.now.calendar) + (f" ({why})" if why else "")
 
