@@ -3,14 +3,22 @@ set -euo pipefail
 
 usage() {
   cat <<'END'
-Usage: scripts/install.sh [--watch DIR]... [--exec CMD]
+Usage: scripts/install.sh [--watch DIR]... [--exec CMD] [--job NAME] [--debounce SPAN] [--cooldown SPAN]
+                          [--ignore PATTERN]...
 
 Installs training-watch for this user, without root: a virtual environment of its own from this clone, the two
 programs training-watch and crystal in ~/.local/bin, the systemd user units; then runs the first training to its end.
 Run it again to upgrade. `training-watch uninstall` takes it all away.
 
-  --watch DIR   watch this folder, may be repeated (default: this clone's docs/)
-  --exec CMD    the training command (default: crystal train, without which crystal and its libraries are left out)
+  --watch DIR       watch this folder, may be repeated (default: this clone's docs/)
+  --exec CMD        the training command (default: crystal train, without which crystal and its libraries are left out)
+  --job NAME        what to call it (default: docs); a name that the configuration lacks is added to it
+  --debounce SPAN   start when nothing has changed for this long (default: 5min)
+  --cooldown SPAN   from the end of a training to the next start (default: 6h)
+  --ignore PATTERN  what starts nothing, as in a .gitignore, may be repeated
+
+Example:
+  bash scripts/install.sh --job site --watch ~/site/content --exec "make -C ~/site html" --debounce 20s --cooldown 2min
 
 Where no systemd user manager answers, as in a container, it trains once and says how to keep watching.
 Needs Python 3.11 or newer with venv. Exit codes: 0 done; else what `training-watch install` ended with.
@@ -29,14 +37,14 @@ command=
 while (($#)); do
   case $1 in
     -h | --help) usage && exit ;;
-    --watch | --exec)
+    --watch | --exec | --job | --debounce | --cooldown | --ignore)
       (($# > 1)) || fail "$1 needs a value; see --help" 2
-      if [[ $1 == --watch ]]; then watching=1; else command=$2; fi
+      if [[ $1 == --watch ]]; then watching=1; elif [[ $1 == --exec ]]; then command=$2; fi
       options+=("$1" "$2")
       shift 2
       ;;
-    --watch=* | --exec=*)
-      if [[ $1 == --watch=* ]]; then watching=1; else command=${1#--exec=}; fi
+    --watch=* | --exec=* | --job=* | --debounce=* | --cooldown=* | --ignore=*)
+      if [[ $1 == --watch=* ]]; then watching=1; elif [[ $1 == --exec=* ]]; then command=${1#--exec=}; fi
       options+=("$1")
       shift
       ;;

@@ -249,6 +249,8 @@ def _an_installation_that_is_asked_for_wrongly(home: Path) -> Iterable[str]:
         yield from watch(home, "install", *there, "--exec", "no-such-program")
         yield from watch(home, "install", *there, "--exec", "./train")
         yield from watch(home, "install", *there, "--exec", "sh /nowhere/train.sh")
+        yield from watch(home, "install", *there, "--job", "my site")
+        yield from watch(home, "install", *there, "--cooldown", "soon")
         odd = os.fsdecode(os.fsencode(home) + b"/\xff")
         Path(odd).mkdir()
         yield from watch(home, "install", "--watch", odd, "--launcher", "process")
@@ -257,6 +259,8 @@ def _an_installation_that_is_asked_for_wrongly(home: Path) -> Iterable[str]:
         yield from watch(home / "a", "install", "--exec", "make")
         configured(home / "b", job())
         yield from watch(home / "b", "install", "--launcher", "process")
+        configured(home / "c", job() + '[job.site]\npaths = ["/nowhere"]\nservice = "site.service"\n')
+        yield from watch(home / "c", "install", "--debounce", "20s")
         (home / ".cache").write_text("in its place")
         yield from watch(home, "install", *there, "--exec", "true")
 

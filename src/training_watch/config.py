@@ -34,7 +34,8 @@ _UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\@-]{1,247}\.service")
 _MOST_POINTS = 1000
 # How much of a wrong value a message shows. Arbitrary.
 _SHOWN = 80
-_JOB_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# What a job may be called: a bare key of TOML, and a word on a command line.
+JOB_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class ConfigError(Exception):
@@ -187,7 +188,7 @@ class _Reader:
 
     def _job(self, name: str, table: dict[str, Any]) -> Job:
         at = ("job", name)
-        if not _JOB_NAME.fullmatch(name):
+        if not JOB_NAME.fullmatch(name):
             self._mistake(
                 at, f"{_shown(name)} is no name for a job: use letters, digits, - and _, 64 at most"
             )

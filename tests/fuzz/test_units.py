@@ -13,10 +13,11 @@ from hypothesis import strategies as some
 from fuzz.amount import examples
 from fuzz.nasty import NAMES, WORDS
 from install.conftest import Desk, desk
-from training_watch import units
-from training_watch.config import Config, read_config
-from training_watch.installing import InstallError
-from training_watch.installing.configuration import config_text, configuration
+from training_watch import places, units
+from training_watch.config import Config, Job, read_config
+from training_watch.installing import InstallError, Wanted
+from training_watch.installing.configuration import configuration
+from training_watch.installing.template import config_text
 from units.examples import HERE, TRAINING
 from units.reading import Setting, argv, expanded, settings, words
 
@@ -65,12 +66,14 @@ def values(found: list[Setting], name: str) -> list[str]:
 def test_what_install_writes_is_read_back_as_it_was_given(
     tmp_path_factory: pytest.TempPathFactory, name: str, given_words: list[str]
 ) -> None:
+    assume(not any(word.startswith("~/") for word in given_words))  # that is the home, in a command
     folder = Path("/srv") / name
     command = ("/usr/bin/env", *given_words)
     file = tmp_path_factory.mktemp("config") / "config.toml"
-    file.write_text(config_text([folder], command, "systemd"), encoding="utf-8", newline="")
+    wanted = Job("docs", (folder,), places.marker(places.TRAINING_UNIT), tuple(given_words), command=command)
+    file.write_text(config_text([wanted]), encoding="utf-8", newline="")
     (job,) = read_config(file).jobs
-    assert (job.paths, job.command) == ((folder,), command)
+    assert job == wanted
     training = units.Training(job, (*command, str(folder)), TRAINING.status_file)
     found = nothing_of_its_own(units.training_unit(HERE, training))
     assert argv(values(found, "ExecStart")[0]) == [os.fsencode(word) for word in (*command, str(folder))]
@@ -85,7 +88,7 @@ def test_exec_is_split_as_a_shell_would(
     assume(given_words[0] and not any(word.startswith("~/") for word in given_words))
     path = tmp_path_factory.mktemp("none") / "config.toml"
     try:
-        config, _ = configuration(path, [path.parent], shlex.join(given_words), "systemd")
+        config = configuration(path, Wanted((path.parent,), shlex.join(given_words))).config
     except InstallError as error:
         told = str(error)
     else:

@@ -12,7 +12,7 @@ import pytest
 
 from training_watch import places
 from training_watch.config import Config, LauncherName
-from training_watch.installing import install, uninstall
+from training_watch.installing import Wanted, install, uninstall
 
 # `/show/UNIT` holds what `show` says of it, `/fails/VERB` what that verb says when it fails.
 SYSTEMCTL = """\
@@ -78,21 +78,42 @@ class Desk:
         self,
         *watch: Path,
         exec_command: str | None = None,
+        job: str | None = None,
+        ignore: tuple[str, ...] = (),
+        debounce: float | None = None,
+        cooldown: float | None = None,
         dry_run: bool = False,
         replace: bool = False,
         launcher: LauncherName | None = None,
         containers: Sequence[str] = (),
     ) -> Config:
-        self.said.clear()
-        return install(
+        wanted = Wanted(
             watch=watch or (() if self.config.exists() else (self.docs,)),
             exec_command=exec_command,
+            job=job,
+            ignore=ignore,
+            debounce=debounce,
+            cooldown=cooldown,
+            launcher=launcher,
+        )
+        return self.ask(wanted, dry_run=dry_run, replace=replace, containers=containers)
+
+    def ask(
+        self,
+        wanted: Wanted,
+        *,
+        dry_run: bool = False,
+        replace: bool = False,
+        containers: Sequence[str] = (),
+    ) -> Config:
+        self.said.clear()
+        return install(
+            wanted,
             config_path=self.config,
             dry_run=dry_run,
             replace=replace,
             watcher_unit=places.WATCHER_UNIT,
             say=self.said.append,
-            launcher=launcher,
             containers=containers,
         )
 

@@ -67,11 +67,13 @@ def test_a_crystal_that_was_left_out_is_not_missed(desk: Desk, own_program: Path
     assert own_program.exists()
 
 
-def test_doing_it_again_changes_nothing(desk: Desk, own_program: Path) -> None:
+def test_doing_it_again_changes_nothing_and_says_nothing_of_it(desk: Desk, own_program: Path) -> None:
     desk.install()
     before = desk.tree()
     desk.install()
     assert desk.tree() == before
+    assert "TAB" not in desk.told()
+    assert "manual" not in desk.told()
     assert own_program.exists()
 
 
@@ -188,6 +190,7 @@ def test_only_who_uses_zsh_is_told_of_its_path(
 ) -> None:
     desk.install()
     assert "fpath" not in desk.told()
+    pages(desk)[0].unlink()
     monkeypatch.setenv("SHELL", "/usr/bin/zsh")
     desk.install()
     assert "fpath=(~/.local/share/zsh/site-functions $fpath)" in desk.told()

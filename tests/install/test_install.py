@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from install.conftest import Desk
 from training_watch import installing
-from training_watch.config import ConfigError, LauncherName, read_config
-from training_watch.installing import InstallError, config_text
+from training_watch.config import ConfigError, Job, LauncherName, read_config
+from training_watch.decide import Settings
+from training_watch.installing import InstallError, Wanted
+from training_watch.installing.template import config_text
 from training_watch.launching import LaunchError, NoManager
 from training_watch.units import DROP_IN, disagreement, edited, fact, ours
 from units.reading import argv, settings
@@ -72,13 +76,13 @@ def test_any_folder_survives_the_configuration(desk: Desk, name: str) -> None:
 
 def test_a_folder_that_no_toml_can_name_is_refused() -> None:
     with pytest.raises(InstallError, match="not UTF-8"):
-        config_text([Path(os.fsdecode(b"/\xff"))], None, "systemd")
+        config_text([Job("docs", (Path(os.fsdecode(b"/\xff")),), Path("/marker"))])
 
 
 def test_docs_here_is_the_default(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(desk.docs.parent)
     config = installing.install(
-        watch=(), exec_command=None, config_path=desk.config, dry_run=False, replace=False,
+        Wanted(), config_path=desk.config, dry_run=False, replace=False,
         watcher_unit="training-watch.service", say=desk.said.append,
     )  # fmt: skip
     assert config.jobs[0].paths == (desk.docs,)
@@ -87,7 +91,7 @@ def test_docs_here_is_the_default(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
 def test_without_docs_here_it_asks_which_folder(desk: Desk) -> None:
     with pytest.raises(ConfigError, match="--watch DIR"):
         installing.install(
-            watch=(), exec_command=None, config_path=desk.config, dry_run=False, replace=False,
+            Wanted(), config_path=desk.config, dry_run=False, replace=False,
             watcher_unit="training-watch.service", say=desk.said.append,
         )  # fmt: skip
     assert not desk.config.exists()
@@ -137,12 +141,16 @@ def test_a_configuration_that_somebody_edited_is_never_changed(desk: Desk, edit:
     desk.config.write_text(EDITS[edit](desk.config.read_text()))
     before = desk.config.read_text()
     (desk.home / "other").mkdir()
-    with pytest.raises(InstallError, match=r'write paths = \["~/other"\] in it'):
-        desk.install(desk.home / "other")
-    with pytest.raises(InstallError, match=r'write command = \["make", "train"\] in it'):
-        desk.install(exec_command="make train")
-    with pytest.raises(InstallError, match='write launcher = "process" in it'):
-        desk.install(launcher="process")
+    for wanted, line in (
+        (Wanted(watch=(desk.home / "other",)), 'paths = ["~/other"]'),
+        (Wanted(exec_command="make train"), 'command = ["make", "train"]'),
+        (Wanted(launcher="process"), 'launcher = "process"'),
+        (Wanted(ignore=("*.tmp",)), 'ignore = ["*.tmp"]'),
+        (Wanted(debounce=20), 'debounce = "20s"'),
+        (Wanted(cooldown=90), 'cooldown = "1min 30s"'),
+    ):
+        with pytest.raises(InstallError, match=re.escape(f"write {line} in it, below [job.docs]")):
+            desk.ask(replace(wanted, job="docs"))
     assert desk.config.read_text() == before
 
 
@@ -150,7 +158,7 @@ def test_a_configuration_that_nobody_edited_is_written_anew(desk: Desk) -> None:
     desk.install(exec_command="false", launcher="process")
     assert desk.install(exec_command="true one").jobs[0].command == ("true", "one")
     assert f"{desk.config} was as `install` had written it, and is written anew: " in desk.told()
-    assert f"{desk.docs} with true one, by process" in desk.told()
+    assert f"{desk.docs} with true one, by process, quiet 5min, cooldown 6h" in desk.told()
     assert desk.install(launcher="systemd").jobs[0].launcher == "systemd"
     assert "ExecStart=:/usr/bin/true one" in desk.unit().read_text().replace('"', "")
     (desk.home / "other").mkdir()
@@ -158,6 +166,76 @@ def test_a_configuration_that_nobody_edited_is_written_anew(desk: Desk) -> None:
     assert (job.paths, job.command, job.launcher) == ((desk.home / "other",), ("true", "one"), "systemd")
     assert read_config(desk.config).jobs == (job,)
     assert stat.S_IMODE(desk.config.stat().st_mode) == 0o600
+
+
+# ---- a job of one's own -----------------------------------------------------------------------
+
+
+def test_one_line_sets_up_a_job_of_ones_own(desk: Desk) -> None:
+    job = desk.install(
+        desk.docs, exec_command="true", job="site", ignore=("drafts/", "*.tmp"), debounce=20, cooldown=120.5
+    ).jobs[0]
+    assert (job.name, job.paths, job.command, job.ignore) == (
+        "site",
+        (desk.docs,),
+        ("true",),
+        ("drafts/", "*.tmp"),
+    )
+    assert (job.settings.debounce, job.settings.cooldown) == (20, 120.5)
+    assert read_config(desk.config).jobs == (job,)
+    assert 'cooldown = "2min 500ms"' in desk.config.read_text()
+    assert ours(desk.unit("site-train.service").read_text())
+    assert job.marker == desk.home / ".cache/crystal/site-train.service.last-run"
+    assert not desk.unit().exists()
+
+
+def test_a_job_is_added_beside_what_a_person_wrote(desk: Desk) -> None:
+    desk.install()
+    for mine in ("", "# mine"):
+        desk.config.write_text(desk.config.read_text() + mine)
+        before, jobs = desk.config.read_text(), read_config(desk.config).jobs
+        name = f"site{len(jobs)}"
+        config = desk.install(desk.docs, exec_command="true", job=name)
+        assert desk.config.read_text().startswith(before)
+        assert config.jobs[:-1] == jobs
+        assert f"{name} is a job now, beside {', '.join(job.name for job in jobs)}" in desk.said
+        assert ours(desk.unit(f"{name}-train.service").read_text())
+    assert desk.unit().exists()
+
+
+def test_an_added_job_is_started_as_the_others_are(desk: Desk) -> None:
+    desk.install(launcher="process")
+    assert desk.install(desk.docs, exec_command="true", job="site").jobs[1].launcher == "process"
+
+
+def test_a_job_that_is_there_is_written_anew_without_the_others(desk: Desk) -> None:
+    desk.install(exec_command="true")
+    desk.install(desk.docs, exec_command="true", job="site", cooldown=60)
+    config = desk.install(job="site", debounce=20)
+    assert config.jobs[1].settings == Settings(debounce=20, cooldown=60)
+    assert config.jobs[0].settings == Settings()
+    assert desk.install(job="site", debounce=20).jobs == config.jobs
+    assert f"{desk.config} is used as it is" in desk.said
+
+
+def test_of_several_jobs_it_asks_which_one(desk: Desk) -> None:
+    desk.install(exec_command="true")
+    desk.install(desk.docs, exec_command="true", job="site")
+    with pytest.raises(InstallError, match=r"say which one with --job \(docs, site\)"):
+        desk.install(debounce=20)
+
+
+def test_who_waits_long_for_quiet_has_patience_too(desk: Desk) -> None:
+    settings = desk.install(debounce=3600).jobs[0].settings
+    assert (settings.debounce, settings.max_wait) == (3600, 6 * 3600)
+    assert desk.install(debounce=60).jobs[0].settings.max_wait == 6 * 3600
+
+
+@pytest.mark.parametrize("name", ["my site", "", "a.b", "x" * 65, "]"])
+def test_a_name_that_no_job_can_have_is_refused(desk: Desk, name: str) -> None:
+    with pytest.raises(InstallError, match="is no name for a job"):
+        desk.install(job=name)
+    assert not desk.config.exists()
 
 
 def test_the_default_command_written_out_is_the_default(desk: Desk) -> None:
@@ -218,7 +296,7 @@ def test_the_configuration_tells_of_each_units_marker(desk: Desk, monkeypatch: p
     assert "man 5 training-watch" in desk.config.read_text().split("[job", 1)[0]
     desk.config.unlink()
     monkeypatch.setenv("XDG_CACHE_HOME", "/var/elsewhere")
-    assert config_text([desk.docs], None, "systemd").count("/var/elsewhere/crystal/") == 2
+    assert config_text([Job("docs", (desk.docs,), Path("/marker"))]).count("/var/elsewhere/crystal/") == 2
 
 
 def test_a_wrong_configuration_stops_it_before_anything_is_done(desk: Desk) -> None:

@@ -115,3 +115,14 @@ def test_it_ends_with_the_configuration_and_the_commands_of_every_day_in_eight_l
     assert line.endswith(" install")
     for name in ("status", "why", "doctor", "trigger", "logs"):
         assert any(f"training-watch {name} " in line for line in hints)
+
+
+def test_what_a_job_is_asked_to_be_reaches_the_program_word_by_word(fresh: Desk) -> None:
+    words = ["--job", "site", "--exec=make it", "--watch", "/a b", "--debounce=20s", "--cooldown", "1h 2min"]
+    run(fresh, *words, "--ignore", "drafts/", "--ignore=*.tmp")
+    (line,) = (fresh.fake / "installed").read_text().splitlines()
+    assert line.startswith(
+        "-I -m training_watch install --wait --job site --exec=make it --watch /a b --debounce=20s "
+        "--cooldown 1h 2min --ignore drafts/ --ignore=*.tmp"
+    )
+    assert asked_of_pip(fresh) == ["."]

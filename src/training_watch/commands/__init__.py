@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from training_watch import places
 from training_watch.config import ConfigError, read_config
+from training_watch.timespan import seconds
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -25,6 +26,20 @@ class Verbatim(click.Command):
             formatter.write_paragraph()
             for line in self.epilog.strip().splitlines():
                 formatter.write(f"{line}\n")
+
+
+class Span(click.ParamType[float]):
+    """A length of time as in systemd.time(7), in seconds."""
+
+    name = "span"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return seconds(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 def job_names(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:  # noqa: ARG001 - click's signature

@@ -9,7 +9,7 @@ import click
 
 from training_watch import clock, places
 from training_watch.check import verdict
-from training_watch.commands import Verbatim
+from training_watch.commands import Span, Verbatim, job_names
 from training_watch.config import LauncherName, read_config
 from training_watch.events import Outcome
 from training_watch.marker import read_marker
@@ -22,7 +22,8 @@ from training_watch.timespan import spoken
     epilog="""
 Examples:
   training-watch install --watch ~/project/docs
-  training-watch install --watch ~/site/content --exec "make -C ~/site train"
+  training-watch install --job site --watch ~/site/content --exec "make -C ~/site html" \\
+      --debounce 20s --cooldown 2min --ignore drafts/
   training-watch install --dry-run
 """,
 )
@@ -30,10 +31,35 @@ Examples:
     "--watch",
     "folders",
     multiple=True,
+    metavar="DIR",
     type=click.Path(path_type=Path),
     help="Folder to watch; may be repeated.",
 )
 @click.option("--exec", "command", metavar="CMD", help="The training command, instead of `crystal train`.")
+@click.option(
+    "--job",
+    metavar="NAME",
+    shell_complete=job_names,
+    help="Which job; one that is not there yet is added, with NAME-train.service as its unit.  [default: docs]",
+)
+@click.option(
+    "--debounce",
+    type=Span(),
+    metavar="SPAN",
+    help="Start when nothing has changed for this long.  [default: 5min]",
+)
+@click.option(
+    "--cooldown",
+    type=Span(),
+    metavar="SPAN",
+    help="From the end of a training to the next start.  [default: 6h]",
+)
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="PATTERN",
+    help="What starts nothing, as in a .gitignore; may be repeated.",
+)
 @click.option(
     "--unit",
     "watcher_unit",
@@ -56,6 +82,10 @@ def install(
     config_path: Path,
     folders: tuple[Path, ...],
     command: str | None,
+    job: str | None,
+    debounce: float | None,
+    cooldown: float | None,
+    ignore: tuple[str, ...],
     watcher_unit: str,
     launcher: LauncherName | None,
     wait: bool,
@@ -64,21 +94,27 @@ def install(
 ) -> None:
     """Write configuration and units, and start the watcher.
 
-    A configuration that is there already is used as it is; where nobody has edited it, --watch, --exec and
-    --launcher write it anew. Doing it again does no harm: it brings the units up to date and starts the watcher
-    anew.
+    A configuration that is there already is used as it is. A job that it lacks is added; where nobody has edited it,
+    what is asked for is written anew. Doing it again does no harm: it brings the units up to date and starts the
+    watcher anew.
     """
     from training_watch import installing
 
     try:
         installing.install(
-            watch=[Path(os.path.abspath(folder)) for folder in folders],
-            exec_command=command,
+            installing.Wanted(
+                watch=tuple(Path(os.path.abspath(folder)) for folder in folders),
+                exec_command=command,
+                job=job,
+                ignore=ignore,
+                debounce=debounce,
+                cooldown=cooldown,
+                launcher=launcher,
+            ),
             config_path=config_path,
             dry_run=dry_run,
             replace=replace,
             watcher_unit=watcher_unit,
-            launcher=launcher,
             say=say,
         )
     except installing.InstallError as error:

@@ -1,81 +1,172 @@
-"""The configuration that `install` writes where there is none, or its own; somebody else's it holds what is asked against."""
+"""The configuration that `install` goes by: it writes one, adds a job, or writes anew what nobody has edited.
+
+What a person wrote stays as it is: there it can only say which lines to write.
+"""
 
 from __future__ import annotations
 
-import json
-import os
 import shlex
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from training_watch import places
-from training_watch.config import Config, ConfigError, Job, LauncherName, NoConfig, read_config
+from training_watch.config import JOB_NAME, Config, ConfigError, Job, LauncherName, NoConfig, read_config
+from training_watch.describe import listing
 from training_watch.installing.plan import InstallError
+from training_watch.installing.template import config_text, listed, paths_line, quoted, table
 from training_watch.mends import refused
-from training_watch.program import DEFAULT_COMMAND, absolute
+from training_watch.program import absolute
+from training_watch.timespan import written
 
+# The name of a job that nobody has named. Its unit is the default one.
+UNNAMED = "docs"
+# A debounce longer than the default max_wait takes max_wait with it, as far as the defaults are apart.
+PATIENCE = 6
 # Whatever the shell would do with these, no shell sees them.
 _SHELL_WORDS = frozenset({"&&", "||", "|", ";", "&", "<", ">", ">>", "2>", "2>&1"})
 
 
-def configuration(
-    path: Path, watch: Sequence[Path], exec_command: str | None, launcher: LauncherName | None
-) -> tuple[Config, str | None]:
-    """The configuration, and its text where it is to be written: there is none, or one that nobody edited says otherwise."""
-    wanted = tuple(absolute(folder) for folder in watch)
-    command = _split(exec_command) if exec_command is not None else None
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What `install` was asked for; lengths in seconds. What is None or empty was not said."""
+
+    watch: tuple[Path, ...] = ()
+    exec_command: str | None = None
+    job: str | None = None
+    ignore: tuple[str, ...] = ()
+    debounce: float | None = None
+    cooldown: float | None = None
+    launcher: LauncherName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The configuration, its text where it is to be written, and what is to be said of it."""
+
+    config: Config
+    text: str | None = None
+    remark: str = ""
+
+
+def configuration(path: Path, wanted: Wanted) -> Configured:
+    """What the configuration will be. Raises ConfigError, and InstallError where somebody's own says otherwise."""
+    if wanted.job is not None and not JOB_NAME.fullmatch(wanted.job):
+        raise InstallError(
+            f"--job {wanted.job!r} is no name for a job: use letters, digits, - and _, 64 at most"
+        )
+    asked = _Asked.of(wanted)
     try:
         config = read_config(path)
     except NoConfig:
-        text = config_text(_existing(wanted or _docs_here()), command, launcher or "systemd")
-        return _checked(path, text), text
-    refusal = _refusal(config, wanted, command, launcher)
-    if refusal is None:
-        return config, None
+        text = config_text([asked.job(wanted.job or UNNAMED)])
+        return Configured(_checked(path, text), text)
+    if wanted.job is not None and wanted.job not in (job.name for job in config.jobs):
+        return _added(config, asked, wanted.job)
+    jobs = [config.job(wanted.job)] if wanted.job is not None else list(config.jobs)
+    if any(asked.holds(job) for job in jobs):
+        return Configured(config, remark=f"{path} is used as it is")
+    if len(jobs) > 1:
+        names = ", ".join(job.name for job in jobs)
+        raise InstallError(f"{path} has several jobs, and none is that: say which one with --job ({names})")
+    (job,) = jobs
     if not _as_written(config):
-        raise InstallError(refusal)
-    (job,) = config.jobs
-    paths = job.paths if set(wanted) <= set(job.paths) else _existing(wanted)
-    text = config_text(paths, command or _own_command(job), launcher or job.launcher)
-    return _checked(path, text), text
-
-
-def _refusal(
-    config: Config, wanted: tuple[Path, ...], command: tuple[str, ...] | None, launcher: LauncherName | None
-) -> str | None:
-    """How the configuration is at odds with what is asked. It is somebody's own: what is asked must be what it says."""
-    if wanted and not any(set(wanted) <= set(job.paths) for job in config.jobs):
-        listed = ", ".join(_toml(_short(folder)) for folder in wanted)
-        return (
-            f"{config.path} is there already and doesn't watch that: write paths = [{listed}] in it, "
+        lines = " and ".join(asked.lines(job))
+        raise InstallError(
+            f"{path} is there already, and says otherwise: write {lines} in it, below [job.{job.name}], "
             "then run `training-watch install`"
         )
-    if command is not None and not any(job.command == command for job in config.jobs):
-        return (
-            f"{config.path} is there already and has another command: write command = "
-            f"[{', '.join(map(_toml, command))}] in it, then run `training-watch install`"
+    changed = asked.change(job)
+    text = config_text(changed if each is job else each for each in config.jobs)
+    limits = f"quiet {written(changed.settings.debounce)}, cooldown {written(changed.settings.cooldown)}"
+    remark = (
+        f"{path} was as `install` had written it, and is written anew: {', '.join(map(str, changed.paths))} with "
+        f"{shlex.join(changed.command)}, by {changed.launcher}, {limits}"
+    )
+    return Configured(_checked(path, text), text, remark)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was asked for, as a configuration says it."""
+
+    wanted: Wanted
+    paths: tuple[Path, ...]
+    command: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, wanted: Wanted) -> _Asked:
+        command = _split(wanted.exec_command) if wanted.exec_command is not None else None
+        return cls(wanted, tuple(map(absolute, wanted.watch)), command)
+
+    def job(self, name: str, launcher: LauncherName = "systemd") -> Job:
+        """A new one of that name. Raises ConfigError where its folders are not there."""
+        service = places.TRAINING_UNIT if name == UNNAMED else f"{name}-train.service"
+        paths = _existing(self.paths or _docs_here())
+        return self.change(Job(name, paths, places.marker(service), service=service, launcher=launcher))
+
+    def change(self, job: Job) -> Job:
+        """The job as it is asked for. Folders and patterns that it has already stay with all beside them."""
+        wanted, settings = self.wanted, job.settings
+        if wanted.debounce is not None:
+            patience = (
+                settings.max_wait if wanted.debounce <= settings.max_wait else PATIENCE * wanted.debounce
+            )
+            settings = replace(settings, debounce=wanted.debounce, max_wait=patience)
+        if wanted.cooldown is not None:
+            settings = replace(settings, cooldown=wanted.cooldown)
+        return replace(
+            job,
+            paths=job.paths if set(self.paths) <= set(job.paths) else _existing(self.paths),
+            ignore=job.ignore if set(wanted.ignore) <= set(job.ignore) else wanted.ignore,
+            command=self.command or job.command,
+            launcher=wanted.launcher or job.launcher,
+            settings=settings,
         )
-    if launcher is not None and any(job.launcher != launcher for job in config.jobs):
-        return (
-            f"{config.path} is there already and has another launcher: write launcher = {_toml(launcher)} in it, "
-            "then run `training-watch install`"
-        )
-    return None
+
+    def holds(self, job: Job) -> bool:
+        """Whether the job is what is asked for."""
+        return not any(self.lines(job))
+
+    def lines(self, job: Job) -> Iterator[str]:
+        """The lines that the job's table lacks."""
+        wanted, settings = self.wanted, job.settings
+        if not set(self.paths) <= set(job.paths):
+            yield paths_line(self.paths)
+        if self.command not in (None, job.command):
+            yield f"command = {listed(self.command or ())}"
+        if not set(wanted.ignore) <= set(job.ignore):
+            yield f"ignore = {listed(wanted.ignore)}"
+        for name, given, present in (
+            ("debounce", wanted.debounce, settings.debounce),
+            ("cooldown", wanted.cooldown, settings.cooldown),
+        ):
+            if given is not None and given != present:
+                yield f"{name} = {quoted(written(given))}"
+        if wanted.launcher not in (None, job.launcher):
+            yield f"launcher = {quoted(wanted.launcher or '')}"
+
+
+def _added(config: Config, asked: _Asked, name: str) -> Configured:
+    """One more job, at the end of what is there."""
+    job = asked.job(name, asked.wanted.launcher or config.jobs[0].launcher)
+    before = _text(config.path)
+    text = f"{before}{'' if before.endswith(chr(10)) else chr(10)}\n{table(job)}"
+    beside = listing([each.name.encode() for each in config.jobs], len(config.jobs))
+    return Configured(_checked(config.path, text), text, f"{name} is a job now, beside {beside}")
 
 
 def _as_written(config: Config) -> bool:
     """Whether the file is, to the letter, what `install` writes for what it says: nobody has edited it."""
-    job = config.jobs[0]
+    return _text(config.path) == config_text(config.jobs)
+
+
+def _text(path: Path) -> str:
     try:
-        return config.path.read_bytes() == config_text(job.paths, _own_command(job), job.launcher).encode()
+        return path.read_bytes().decode("utf-8")
     except OSError as error:
-        raise InstallError(refused(config.path, error)) from error
-
-
-def _own_command(job: Job) -> tuple[str, ...] | None:
-    """None for the default command, which a new configuration shows as a comment."""
-    return None if job.command == DEFAULT_COMMAND else job.command
+        raise InstallError(refused(path, error)) from error
 
 
 def _docs_here() -> tuple[Path, ...]:
@@ -118,7 +209,7 @@ def _checked(path: Path, text: str) -> Config:
     """What the configuration will be, read back before it is written."""
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / path.name
-        draft.write_text(text, encoding="utf-8")
+        draft.write_text(text, encoding="utf-8", newline="")
         try:
             config = read_config(draft)
         except ConfigError as error:
@@ -126,48 +217,3 @@ def _checked(path: Path, text: str) -> Config:
                 [line.replace(str(draft), str(path)) for line in error.mistakes]
             ) from None  # fmt: skip
     return Config(path, config.jobs)
-
-
-def config_text(folders: Sequence[Path], command: Sequence[str] | None, launcher: LauncherName) -> str:
-    """A new configuration, with each default as a comment. Raises InstallError for a path that is not text."""
-    paths = ", ".join(_toml(_short(folder)) for folder in folders)
-    own = f"{'# ' if command in (None, DEFAULT_COMMAND) else ''}command = [{', '.join(map(_toml, command or DEFAULT_COMMAND))}]"
-    process = 'launcher = "process"  ' if launcher == "process" else '# launcher = "systemd"'
-    marker, cache = _toml(_short(places.marker(places.TRAINING_UNIT))), _short(places.cache_folder())
-    return f"""\
-# What training-watch watches, and what it starts. A line that begins with # shows a default.
-# After an edit: training-watch install. Each line is explained in: man 5 training-watch (docs/reference.md)
-# Lengths of time are written as in systemd.time(7): "90s", "5min", "1h 30min".
-
-[job.docs]
-paths = [{paths}]
-{own}
-
-# ignore = []                        # gitignore patterns, on top of the built-in ones for editors and git
-# gitignore = true                   # also honour .gitignore files
-# debounce = "5min"                  # start when nothing has changed for this long,
-# max_wait = "30min"                 # or this long after the first change
-# cooldown = "6h"                    # from the end of a training to the next start
-# retries = 3                        # after a failure, on the same content, one each cooldown
-# mode = "auto"                      # auto, inotify or poll
-# poll_interval = "5min"             # how often to look where inotify can't see (network file systems)
-# rescan_interval = "1h"             # the safety comparison where it can
-# service = "{places.TRAINING_UNIT}"  # the unit to start; it belongs to this job alone
-{process}             # "process" runs the command itself, where there is no user manager
-# When the last training ended; rm forgets the cooldown. Of another service it is {cache}/UNIT.last-run:
-# marker = {marker}
-"""
-
-
-def _toml(text: str) -> str:
-    """A TOML basic string. JSON's differ from them in one thing: DEL must be escaped (TOML 1.0, String)."""
-    try:
-        os.fsencode(text).decode("utf-8")
-    except UnicodeDecodeError:
-        raise InstallError(f"{text!r} is not UTF-8, which a configuration must be: rename it") from None
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _short(path: Path) -> str:
-    home = places.home()
-    return f"~/{path.relative_to(home)}" if home in path.parents else str(path)

@@ -56,7 +56,7 @@ def install_help(say: Say) -> None:
 
 
 def plan_help() -> tuple[list[Action], list[str]]:
-    """What to write and remove, and what to say of it."""
+    """What to write and remove, and what to say of it: of what has been there before, nothing."""
     names = [name for name in PAGES if _reached(name)]
     shells = [shell for shell in SHELLS if shutil.which(shell)]
     wanted = {**_links(names), **_scripts(names, shells)}
@@ -65,7 +65,8 @@ def plan_help() -> tuple[list[Action], list[str]]:
     for path, action in wanted.items():
         if not _foreign(path) and not _done(action):
             actions.append(action)
-    return actions, [*remarks, *_summary(names, shells)]
+    remarks += _unreached(names)
+    return actions, [*remarks, *_summary(names, shells)] if names and actions else remarks
 
 
 def remove_help(say: Say) -> None:
@@ -81,13 +82,14 @@ def remove_help(say: Say) -> None:
         say("Removed the manual pages and the shells' completion")
 
 
-def _summary(names: Sequence[str], shells: Sequence[str]) -> Iterator[str]:
+def _unreached(names: Sequence[str]) -> Iterator[str]:
     for name in PAGES:
         # A name that leads nowhere is told of the watcher alone: whoever has a training of their own does without crystal.
         if name not in names and (name == "training-watch" or shutil.which(name, path=_search())):
             yield f"{name} has no manual page and no completion: its name doesn't lead to {_own(name)}"
-    if not names:
-        return
+
+
+def _summary(names: Sequence[str], shells: Sequence[str]) -> Iterator[str]:
     if shutil.which("man"):
         pages = "man training-watch, and man 5 training-watch for the configuration"
         yield f"The manual is there: {pages if 'training-watch' in names else f'man {names[0]}'}"

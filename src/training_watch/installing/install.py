@@ -7,13 +7,12 @@ given, which keeps a copy. A training that runs is left alone by both.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from training_watch import units
-from training_watch.config import Config, LauncherName
-from training_watch.installing.configuration import configuration
+from training_watch.config import Config
+from training_watch.installing.configuration import Wanted, configuration
 from training_watch.installing.help import install_help, plan_help
 from training_watch.installing.manager import (
     RUNNING,
@@ -33,31 +32,30 @@ CONTAINERS = ("/run/.containerenv", "/run/.toolboxenv")
 
 
 def install(
+    wanted: Wanted,
     *,
-    watch: Sequence[Path],
-    exec_command: str | None,
     config_path: Path,
     dry_run: bool,
     replace: bool,
     watcher_unit: str,
     say: Say,
-    launcher: LauncherName | None = None,
     containers: Sequence[str] = CONTAINERS,
 ) -> Config:
     """Configuration where there is none, or none but our own; folders, units, linger; then start the daemon; manual and completion.
 
-    `launcher` is for the configuration that is written; with "process" there is nothing for systemd to do.
     `containers` are the files that toolbox and distrobox leave: a manager that answers there is the host's.
     Raises InstallError, ConfigError, and LaunchError where systemd can't do its part.
     """
     config_path = absolute(config_path)
-    config, new = configuration(config_path, watch, exec_command, launcher)
+    configured = configuration(config_path, wanted)
+    config = configured.config
     actions: list[Action] = [
         MakeFolder(folder) for folder in writable(config) if not folder.is_dir()
     ]  # fmt: skip
-    if new is not None:
-        actions.append(WriteFile(config_path, new, mode=0o600))
-    remarks: list[str] = [*_of_the_configuration(config, new), *_of_the_folders(config)]
+    if configured.text is not None:
+        actions.append(WriteFile(config_path, configured.text, mode=0o600))
+    remarks = [configured.remark] if configured.remark else []
+    remarks += _of_the_folders(config)
     managed = _wants_units(config, watcher_unit)
     former: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
@@ -65,7 +63,7 @@ def install(
         _refuse_containers(containers)
         reach_manager()
         plan = plan_units(
-            config, watcher_unit, replace=replace, own_command=exec_command is not None, say=say
+            config, watcher_unit, replace=replace, own_command=wanted.exec_command is not None, say=say
         )
         actions += plan.actions
         remarks += plan.remarks
@@ -91,17 +89,6 @@ def install(
         say("No unit is installed, as no job is for systemd: keep `training-watch run` going by other means")
     install_help(say)
     return config
-
-
-def _of_the_configuration(config: Config, new: str | None) -> Iterator[str]:
-    if new is None:
-        yield f"{config.path} is used as it is"
-    elif config.path.exists():
-        (job,) = config.jobs
-        yield (
-            f"{config.path} was as `install` had written it, and is written anew: "
-            f"{', '.join(map(str, job.paths))} with {shlex.join(job.command)}, by {job.launcher}"
-        )
 
 
 def _of_the_folders(config: Config) -> Iterator[str]:
