@@ -13,55 +13,53 @@ from pathlib import Path
 
 from training_watch.mends import refused
 
-VERSION = 3
+VERSION = 4
 
+# The snapshot is the unit's, as runs, marker and lock are: what a unit has read doesn't change with the job's name.
 # `digest` is NULL where the file is gone; `trained` is NULL where no run has read it, and empty where
 # a run may have read something that nobody knows: that differs from every digest and from absence.
 # `stirred`: its stamp changed since the last run began. `own`: it had changed during the last run.
 # `seen_at`: seconds since the epoch at which `digest` was first found. `run`: the id of the first run that read `trained`.
-# `reports`: on how many files a run trained, and what it said of itself in the end.
 # `fingerprint` names a folder's listing at which all its rows were true; NULL where that isn't certain.
-FOLDERS = """
-CREATE TABLE folders (
-    job TEXT NOT NULL, path BLOB NOT NULL, parent BLOB NOT NULL, fingerprint BLOB, files INTEGER NOT NULL,
-    PRIMARY KEY (job, path)
-) WITHOUT ROWID;
-CREATE INDEX folders_by_parent ON folders(job, parent);
-CREATE TABLE mounts (
-    job TEXT NOT NULL, path BLOB NOT NULL,
-    PRIMARY KEY (job, path)
-) WITHOUT ROWID;
-"""
-REPORTS = """
-CREATE TABLE reports (
-    invocation TEXT PRIMARY KEY, unit TEXT NOT NULL, files INTEGER,
-    quality TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT ''
-) WITHOUT ROWID;
-"""
-FILES = """
+SNAPSHOT = """
 CREATE TABLE files (
-    job TEXT NOT NULL, path BLOB NOT NULL, folder BLOB NOT NULL,
+    unit TEXT NOT NULL, path BLOB NOT NULL, folder BLOB NOT NULL,
     size INTEGER NOT NULL DEFAULT 0, mtime_ns INTEGER NOT NULL DEFAULT 0,
     ctime_ns INTEGER NOT NULL DEFAULT 0, inode INTEGER NOT NULL DEFAULT 0,
     racy INTEGER NOT NULL DEFAULT 0,
     digest BLOB, attempted BLOB, trained BLOB,
     stirred INTEGER NOT NULL DEFAULT 0, own INTEGER NOT NULL DEFAULT 0,
     seen_at REAL, run INTEGER,
-    PRIMARY KEY (job, path)
+    PRIMARY KEY (unit, path)
+) WITHOUT ROWID;
+CREATE TABLE folders (
+    unit TEXT NOT NULL, path BLOB NOT NULL, parent BLOB NOT NULL, fingerprint BLOB, files INTEGER NOT NULL,
+    PRIMARY KEY (unit, path)
+) WITHOUT ROWID;
+CREATE TABLE roots (
+    unit TEXT NOT NULL, path BLOB NOT NULL, mount_point BLOB NOT NULL,
+    PRIMARY KEY (unit, path)
+) WITHOUT ROWID;
+CREATE TABLE mounts (
+    unit TEXT NOT NULL, path BLOB NOT NULL,
+    PRIMARY KEY (unit, path)
+) WITHOUT ROWID;
+CREATE TABLE noticed (
+    unit TEXT PRIMARY KEY, boot TEXT NOT NULL, elapsed REAL NOT NULL, at TEXT NOT NULL
 ) WITHOUT ROWID;
 """
-FILES_INDEXES = """
-CREATE INDEX files_by_folder ON files(job, folder);
-CREATE INDEX files_pending ON files(job) WHERE digest IS NOT trained;
-CREATE INDEX files_racy ON files(job) WHERE racy;
+INDEXES = """
+CREATE INDEX files_by_folder ON files(unit, folder);
+CREATE INDEX files_pending ON files(unit) WHERE digest IS NOT trained;
+CREATE INDEX files_racy ON files(unit) WHERE racy;
+CREATE INDEX folders_by_parent ON folders(unit, parent);
 """
-# SQLite can add a column, but not so that the table reads as FILES has it.
-FILES_ASIDE = """
-ALTER TABLE files RENAME TO files_before;
-"""
-FILES_TAKEN_OVER = """
-INSERT INTO files SELECT *, NULL, NULL FROM files_before;
-DROP TABLE files_before;
+# On how many files a run trained, and what it said of itself in the end.
+REPORTS = """
+CREATE TABLE reports (
+    invocation TEXT PRIMARY KEY, unit TEXT NOT NULL, files INTEGER,
+    quality TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
 """
 SCHEMA = (
     """
@@ -78,23 +76,50 @@ CREATE INDEX runs_by_unit ON runs(unit, id);
 CREATE TABLE starts (
     invocation TEXT PRIMARY KEY, unit TEXT NOT NULL, starter TEXT NOT NULL, forced INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE roots (
-    job TEXT NOT NULL, path BLOB NOT NULL, mount_point BLOB NOT NULL,
-    PRIMARY KEY (job, path)
-) WITHOUT ROWID;
-CREATE TABLE noticed (
-    job TEXT PRIMARY KEY, boot TEXT NOT NULL, elapsed REAL NOT NULL, at TEXT NOT NULL
-) WITHOUT ROWID;
 """
-    + FOLDERS
     + REPORTS
-    + FILES
-    + FILES_INDEXES
+    + SNAPSHOT
+    + INDEXES
 )
-# What takes a state.db of an older version to the next one.
+# Version 3 had the snapshot under the job's name. It goes to the unit whose last run was of that job; under a name that
+# is nobody's last, it says nothing that is still true.
+OF_JOBS = """
+CREATE TABLE owners (job TEXT PRIMARY KEY, unit TEXT NOT NULL) WITHOUT ROWID;
+INSERT OR REPLACE INTO owners
+    SELECT job, unit FROM runs WHERE id IN (SELECT max(id) FROM runs GROUP BY unit) ORDER BY id;
+ALTER TABLE files RENAME TO files_before;
+ALTER TABLE folders RENAME TO folders_before;
+ALTER TABLE roots RENAME TO roots_before;
+ALTER TABLE mounts RENAME TO mounts_before;
+ALTER TABLE noticed RENAME TO noticed_before;
+"""
+OF_UNITS = """
+INSERT INTO files SELECT unit, path, folder, size, mtime_ns, ctime_ns, inode, racy,
+    digest, attempted, trained, stirred, own, seen_at, run FROM files_before JOIN owners USING (job);
+INSERT INTO folders SELECT unit, path, parent, fingerprint, files FROM folders_before JOIN owners USING (job);
+INSERT INTO roots SELECT unit, path, mount_point FROM roots_before JOIN owners USING (job);
+INSERT INTO mounts SELECT unit, path FROM mounts_before JOIN owners USING (job);
+INSERT INTO noticed SELECT unit, boot, elapsed, at FROM noticed_before JOIN owners USING (job);
+DROP TABLE files_before;
+DROP TABLE folders_before;
+DROP TABLE roots_before;
+DROP TABLE mounts_before;
+DROP TABLE noticed_before;
+DROP TABLE owners;
+"""
+# What takes a state.db of an older version to the next one. The last step makes the snapshot's tables anew, as SNAPSHOT
+# has them: for those before it, it is enough that the columns are there.
 UPGRADES = {
-    1: FOLDERS,
-    2: "".join((REPORTS, FILES_ASIDE, FILES, FILES_TAKEN_OVER, FILES_INDEXES)),
+    1: """
+CREATE TABLE folders (job, path, parent, fingerprint, files);
+CREATE TABLE mounts (job, path);
+""",
+    2: REPORTS
+    + """
+ALTER TABLE files ADD COLUMN seen_at REAL;
+ALTER TABLE files ADD COLUMN run INTEGER;
+""",
+    3: OF_JOBS + SNAPSHOT + OF_UNITS + INDEXES,
 }
 
 

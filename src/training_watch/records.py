@@ -71,6 +71,6 @@ def records_of(
     return Records(
         connection=connection,
         runs=Runs(connection, job.service, job.name),
-        snapshot=Snapshot(connection, job.name, job.roots, ignore, read=read),
+        snapshot=Snapshot(connection, job.service, job.roots, ignore, read=read),
         ignore=ignore,
     )

@@ -11,6 +11,8 @@ import pytest
 
 from ground.aged import age
 from training_watch.database import open_database
+from training_watch.events import Outcome
+from training_watch.runs import Runs
 from training_watch.watching.ignore import Ignore
 from training_watch.watching.snapshot import Snapshot
 from training_watch.watching.watcher import Watcher
@@ -81,7 +83,7 @@ def test_a_newly_included_file_is_seen_in_a_folder_that_looks_as_it_did(tree: Tr
     ignoring = Ignore(tree.roots, ["*.log"], gitignore=True)
     for _ in range(2):
         exhausted(
-            Snapshot(tree.connection, "docs", tree.roots, ignoring).compare(
+            Snapshot(tree.connection, "docs.service", tree.roots, ignoring).compare(
                 everything(), tree.moment(), running=False
             )
         )
@@ -102,15 +104,43 @@ def test_what_is_listed_while_another_process_writes_is_not_trusted(tree: Tree, 
     assert trusted(tree) == {".", "sub", "sub/deep"}
 
 
-@pytest.mark.parametrize("version", [1, 2])
+def ran(tree: Tree, unit: str, job: str, times: int = 1) -> None:
+    for _ in range(times):
+        number = tree.connection.execute("SELECT count(*) FROM runs").fetchone()[0]
+        runs = Runs(tree.connection, unit, job)
+        runs.begin(f"run-{number}", tree.moment(), "content")
+        runs.finish(f"run-{number}", tree.moment(), Outcome.SUCCEEDED, status="0", self_fed=False)
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_an_older_database_is_taken_over_with_its_rows(tree: Tree, tmp_path: Path, version: int) -> None:
-    age(tree.connection, version)
+    ran(tree, "docs.service", "docs")
+    age(tree.connection, version, {"docs.service": "docs"})
     said: list[str] = []
     again = open_database(tmp_path / "state.db", say=said.append)
-    snapshot = Snapshot(again, "docs", tree.roots, tree.ignore)
+    snapshot = Snapshot(again, "docs.service", tree.roots, tree.ignore)
     exhausted(snapshot.compare(everything(), tree.moment(), running=False))
     assert snapshot.pending() is None
     assert said == []
+    again.close()
+
+
+def test_an_older_database_has_the_rows_of_the_name_that_the_unit_last_ran_by(
+    tree: Tree, tmp_path: Path
+) -> None:
+    other = Snapshot(tree.connection, "stale.service", tree.roots, tree.ignore)
+    exhausted(other.compare(everything(), tree.moment(), running=False))
+    other.begin()
+    other.succeed()
+    tree.write("a.md", "new")
+    tree.train()
+    ran(tree, "docs.service", "stale", times=2)
+    ran(tree, "docs.service", "docs")
+    age(tree.connection, 3, {"docs.service": "docs", "stale.service": "stale"})
+    again = open_database(tmp_path / "state.db", say=print)
+    trained = dict(again.execute("SELECT path, trained FROM files WHERE unit = 'docs.service'").fetchall())
+    assert trained == tree.known()
+    assert again.execute("SELECT DISTINCT unit FROM files").fetchall() == [("docs.service",)]
     again.close()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from training_watch.events import Moment
+from training_watch.watching.compare import Comparison
 from training_watch.watching.content import UNSETTLED, Content, Pace, content
 from training_watch.watching.rows import Batch, Rows
 from training_watch.watching.snapshot import FEW, PENDING, Snapshot
@@ -272,10 +273,12 @@ def test_own_is_forgotten_by_a_run_that_stirs_nothing(tree: Tree) -> None:
 def test_another_process_may_begin_a_run_before_a_comparison_is_written(tree: Tree) -> None:
     path = os.fsencode(tree.write("a.md", "new"))
     seen = exhausted_content(path)
-    other = Snapshot(tree.connection, "docs", tree.roots, tree.ignore)
+    other = Snapshot(tree.connection, "docs.service", tree.roots, tree.ignore)
     exhausted(other.compare(everything(), tree.moment(), running=False))
     other.begin()
-    Rows(tree.connection, "docs").write(Batch(puts=[(path, seen, False)]), tree.moment(), alone_since=0)
+    Rows(tree.connection, "docs.service").write(
+        Batch(puts=[(path, seen, False)]), tree.moment(), alone_since=0
+    )
     other.succeed()
     assert tree.pending() == set()
 
@@ -321,15 +324,15 @@ def test_a_root_that_goes_in_the_middle_of_a_comparison_is_absent(tree: Tree) ->
 
 def test_what_is_below_no_root_any_more_is_forgotten(tree: Tree) -> None:
     inner = [os.fsencode(tree.root / "sub")]
-    other = Snapshot(tree.connection, "docs", inner, tree.ignore)
+    other = Snapshot(tree.connection, "docs.service", inner, tree.ignore)
     tree.write("a.md", "changed")
     exhausted(other.compare(everything(), tree.moment(), running=False))
     assert other.pending() is None
     assert set(tree.known()) == {os.fsencode(tree.root / "sub/c.md")}
 
 
-def test_jobs_do_not_see_each_other_s_rows(tree: Tree) -> None:
-    other = Snapshot(tree.connection, "other", tree.roots, tree.ignore)
+def test_units_do_not_see_each_other_s_rows(tree: Tree) -> None:
+    other = Snapshot(tree.connection, "other.service", tree.roots, tree.ignore)
     assert exhausted(other.compare(everything(), tree.moment(), running=False)).news == 3
     other.begin()
     assert other.pending() is not None
@@ -418,8 +421,8 @@ def test_an_abandoned_comparison_is_made_up_for_by_the_next(tree: Tree) -> None:
 
 
 def test_what_is_pending_is_found_without_reading_the_rest(tree: Tree) -> None:
-    plan = [row[3] for row in tree.connection.execute("EXPLAIN QUERY PLAN " + PENDING, ("docs",))]
-    assert plan == ["SEARCH files USING INDEX files_pending (job=?)"]
+    plan = [row[3] for row in tree.connection.execute("EXPLAIN QUERY PLAN " + PENDING, ("docs.service",))]
+    assert plan == ["SEARCH files USING INDEX files_pending (unit=?)"]
 
 
 def test_a_hint_is_looked_at_without_reading_the_rest(tree: Tree) -> None:
@@ -433,7 +436,7 @@ def test_a_hint_is_looked_at_without_reading_the_rest(tree: Tree) -> None:
     for statement in statements:
         if statement.startswith(("SELECT", "UPDATE", "DELETE")) and " mounts " not in statement:
             plan = [row[3] for row in tree.connection.execute("EXPLAIN QUERY PLAN " + statement)]
-            assert not any(step.startswith("SCAN") or step.endswith("(job=?)") for step in plan), statement
+            assert not any(step.startswith("SCAN") or step.endswith("(unit=?)") for step in plan), statement
 
 
 # ---- news ---------------------------------------------------------------------------------------
@@ -498,3 +501,99 @@ def test_very_many_folders_that_moved_are_all_of_them() -> None:
         touched.move(b"/docs/%d" % number, float(number))
     assert len(touched.moved) <= 1001
     assert b"/" in touched.moved
+
+
+# ---- a slip in the paths ------------------------------------------------------------------------
+
+
+def looking_at(tree: Tree, *roots: Path) -> Snapshot:
+    """The same unit's snapshot by a configuration with other paths."""
+    return Snapshot(tree.connection, "docs.service", [os.fsencode(root) for root in roots], tree.ignore)
+
+
+def seen(snapshot: Snapshot, tree: Tree, *, running: bool = False) -> Comparison:
+    return exhausted(snapshot.compare(everything(), tree.moment(), running=running))
+
+
+def rows(tree: Tree) -> set[str]:
+    tables = ("files", "folders", "roots", "mounts")
+    found = [tree.connection.execute(f"SELECT path FROM {table}").fetchall() for table in tables]  # noqa: S608
+    return {os.path.relpath(os.fsdecode(path), tree.root) for each in found for (path,) in each}
+
+
+def test_a_slip_in_the_paths_and_its_correction_forget_nothing(tree: Tree) -> None:
+    tree.connection.execute(
+        "INSERT INTO mounts VALUES ('docs.service', ?)", (os.fsencode(tree.root / "sub"),)
+    )
+    slip = looking_at(tree, tree.root.with_name("dcos"))
+    tree.write("sub/c.md", "edited meanwhile")
+    assert seen(slip, tree).absent == (os.fsencode(tree.root.with_name("dcos")),)
+    assert slip.pending() is None
+    assert list(slip.folders()) == []
+    tree.connection.execute("DELETE FROM mounts")
+    tree.see_all()
+    assert tree.pending() == {"sub/c.md"}
+
+
+def test_what_is_pending_is_so_no_longer_while_its_folder_is_in_no_path(tree: Tree) -> None:
+    tree.connection.execute(
+        "INSERT INTO mounts VALUES ('docs.service', ?)", (os.fsencode(tree.root / "sub"),)
+    )
+    tree.write("sub/c.md", "new")
+    tree.see()
+    assert looking_at(tree, tree.root).pending() is not None
+    slip = looking_at(tree, tree.root.with_name("dcos"))
+    assert slip.pending() is None
+    assert not slip.is_pending()
+    assert slip.absent() == (os.fsencode(tree.root.with_name("dcos")),)
+
+
+def test_a_run_while_a_folder_is_in_no_path_has_not_read_it(tree: Tree) -> None:
+    tree.write("sub0", "its name is the first after those in sub")
+    tree.train()
+    slip = looking_at(tree, tree.root / "sub", tree.root / "dcos")
+    seen(slip, tree)
+    slip.begin()
+    slip.succeed()
+    assert slip.pending() is None
+    tree.see_all()
+    assert tree.pending() == {"a.md", "b.md", "sub0"}
+
+
+def test_a_run_that_fails_while_a_folder_is_in_no_path_leaves_what_was_trained(tree: Tree) -> None:
+    slip = looking_at(tree, tree.root.with_name("dcos"))
+    seen(slip, tree)
+    slip.begin()
+    slip.fail()
+    tree.see_all()
+    assert tree.pending() == set()
+
+
+def test_what_a_run_read_is_in_doubt_when_its_folder_was_in_no_path_before_it_ended(tree: Tree) -> None:
+    tree.begin()
+    tree.write("a.md", "new")
+    tree.write("a.md", "text of a.md")
+    slip = looking_at(tree, tree.root.with_name("dcos"))
+    seen(slip, tree, running=True)
+    slip.succeed()
+    tree.see_all()
+    assert tree.pending() == {"a.md", "b.md", "sub/c.md"}
+
+
+def test_what_is_in_no_path_is_forgotten_once_all_paths_are_there(tree: Tree) -> None:
+    (tree.root / "empty").mkdir()
+    tree.train()
+    tree.connection.execute(
+        "INSERT INTO mounts VALUES ('docs.service', ?)", (os.fsencode(tree.root / "empty"),)
+    )
+    before = rows(tree)
+    slip = looking_at(tree, tree.root / "sub", tree.root / "dcos")
+    seen(slip, tree)
+    assert rows(tree) == before
+    (tree.root / "dcos").mkdir()
+    hinted = Touched()
+    hinted.name(os.fsencode(tree.root / "sub"), b"c.md")
+    exhausted(slip.compare(hinted, tree.moment(), running=False))
+    assert rows(tree) >= before, "only a whole comparison knows that all are there"
+    seen(slip, tree)
+    assert rows(tree) == {"sub", "sub/c.md", "dcos"}

@@ -59,7 +59,7 @@ class Tree:
         self.patterns, self.gitignore = patterns, gitignore
         self.ignore = Ignore(self.roots, patterns, gitignore=gitignore)
         self.connection = open_database(place / "state.db", say=print)
-        self.snapshot = Snapshot(self.connection, "docs", self.roots, self.ignore)
+        self.snapshot = Snapshot(self.connection, "docs.service", self.roots, self.ignore)
         self.watcher = Watcher(
             self.roots,
             self.ignore,
@@ -131,7 +131,7 @@ class Tree:
     def pending(self) -> set[str]:
         """The names of all pending files, relative to the root, and agreement with `pending`."""
         rows = self.connection.execute(
-            "SELECT path FROM files WHERE digest IS NOT trained AND job = 'docs' ORDER BY path"
+            "SELECT path FROM files WHERE digest IS NOT trained AND unit = 'docs.service' ORDER BY path"
         ).fetchall()
         pending = self.snapshot.pending()
         if pending is None:

@@ -130,7 +130,7 @@ def unread(job: Job) -> list[str]:
     """The folders of the job that are there, and into which nobody has looked for it."""
 
     def asked(connection: sqlite3.Connection) -> list[str]:
-        rows = Rows(connection, job.name)
+        rows = Rows(connection, job.service)
         return [os.fsdecode(root) for root in job.roots if os.path.isdir(root) and rows.folder(root) is None]
 
     none: list[str] = []

@@ -70,7 +70,7 @@ def _vanished(job: Job) -> list[str]:
     """The roots, and the mounts inside them, that are there but empty: what they showed was mounted, and is no more."""
 
     def asked(connection: sqlite3.Connection) -> frozenset[bytes]:
-        return Roots(connection, job.name, Rows(connection, job.name), job.roots).absent()
+        return Roots(connection, job.service, Rows(connection, job.service), job.roots).absent()
 
     absent: frozenset[bytes] = remembered(asked, frozenset())
     return sorted(os.fsdecode(place) for place in absent if os.path.isdir(place))
@@ -120,7 +120,7 @@ def inotify(facts: Facts) -> Iterator[Finding]:
 
 
 def _known(job: Job) -> int:
-    return remembered(lambda connection: sum(1 for _ in Rows(connection, job.name).folders()), 0)
+    return remembered(lambda connection: sum(1 for _ in Rows(connection, job.service).folders(job.roots)), 0)
 
 
 def _found(job: Job, most: int) -> int:

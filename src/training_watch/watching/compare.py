@@ -31,7 +31,7 @@ from training_watch.watching.content import (
 )
 from training_watch.watching.ignore import RULES, Ignore
 from training_watch.watching.listing import Listing, Records, listed
-from training_watch.watching.paths import ancestors, join, split
+from training_watch.watching.paths import ancestors, below, join, outside, split
 from training_watch.watching.roots import Roots
 from training_watch.watching.rows import BATCH, Batch, Row, Rows
 from training_watch.watching.touched import Touched
@@ -88,7 +88,8 @@ class Walk:
 
     def compare(self, touched: Touched) -> Generator[None, None, Comparison]:
         if self._running:  # it read nothing there, or something else
-            self._batch.stirred += self._absent
+            self._batch.stirred += map(below, self._absent)
+            self._batch.stirred += outside(self._roots.paths)
         if touched.everything:
             yield from self._everything()
         for top in sorted(touched.trees):
@@ -106,14 +107,20 @@ class Walk:
 
     def _everything(self) -> Steps:
         self._ignore.forget()
-        for path in self._rows.all_outside(list(self._roots.paths)):
-            yield from self._forget(path)
         for root in self._roots.paths:
             if root not in self._absent:
                 yield from self._walk(root)
                 self._write()
             if root not in self._absent:
                 self._roots.record(root)
+        # One that is missing may be a slip of the pen: what lies in none is kept until all are there.
+        if self._absent.isdisjoint(self._roots.paths):
+            yield from self._forget_outside()
+
+    def _forget_outside(self) -> Steps:
+        for path in self._rows.all_outside(self._roots.paths):
+            yield from self._forget(path)
+        self._roots.forget_others()
 
     def _tree(self, top: bytes) -> Steps:
         if self._is_walked(top) or not self._is_here(top):
@@ -225,7 +232,7 @@ class Walk:
         self._unreadable += 1
         self._closed.append(folder)
         if self._running:
-            self._batch.stirred.append(folder)
+            self._batch.stirred.append(below(folder))
 
     def _differing(
         self, folder: bytes, listing: Listing, folders: set[bytes], fingerprint: bytes, *, whole: bool

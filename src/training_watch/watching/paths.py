@@ -24,6 +24,17 @@ def below(folder: bytes) -> tuple[bytes, bytes]:
     return stem + b"/", stem + b"0"
 
 
+def outside(folders: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
+    """The half-open ranges of all absolute paths below none of `folders`, which lie in the second of them themselves."""
+    after, end = below(b"/")
+    found = list[tuple[bytes, bytes]]()
+    for first, last in sorted(map(below, folders)):
+        if first > after:
+            found.append((after, first))
+        after = max(after, last)
+    return [*found, (after, end)] if after < end else found
+
+
 def holds(folder: bytes, path: bytes) -> bool:
     """`path` is `folder` or lies below it."""
     return path == folder or path.startswith(below(folder)[0])

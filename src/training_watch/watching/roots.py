@@ -24,10 +24,10 @@ LOOKED_FOR = 1_000
 class Roots:
     """`paths` are the roots; `places` are these and the mounts inside, in the order in which they are told."""
 
-    def __init__(self, connection: sqlite3.Connection, job: str, rows: Rows, paths: Sequence[bytes]) -> None:
+    def __init__(self, connection: sqlite3.Connection, unit: str, rows: Rows, paths: Sequence[bytes]) -> None:
         self.paths = tuple(dict.fromkeys(paths))
         self._connection = connection
-        self._job = job
+        self._unit = unit
         self._rows = rows
         self.places = self.paths
         self._prefixes: list[tuple[bytes, bytes]] = []
@@ -70,8 +70,8 @@ class Roots:
         point = mount_of(present, place).point
         if point != self._recorded(root):
             self._connection.execute(
-                "INSERT OR REPLACE INTO roots(job, path, mount_point) VALUES (?, ?, ?)",
-                (self._job, root, point),
+                "INSERT OR REPLACE INTO roots(unit, path, mount_point) VALUES (?, ?, ?)",
+                (self._unit, root, point),
             )
         before = {path for path in self.places if path != root and holder(self.paths, path) == root}
         inside = {
@@ -81,17 +81,33 @@ class Roots:
         if now == before:
             return
         for path in before - now:
-            self._connection.execute("DELETE FROM mounts WHERE job = ? AND path = ?", (self._job, path))
+            self._connection.execute("DELETE FROM mounts WHERE unit = ? AND path = ?", (self._unit, path))
         for path in now - before:
-            self._connection.execute("INSERT INTO mounts(job, path) VALUES (?, ?)", (self._job, path))
+            self._connection.execute("INSERT INTO mounts(unit, path) VALUES (?, ?)", (self._unit, path))
         self._remember()
 
+    def forget_others(self) -> None:
+        """Forget the mounts that other roots were on, and those inside them."""
+        others = self._connection.execute("SELECT path FROM roots WHERE unit = ?", (self._unit,)).fetchall()
+        for (path,) in others:
+            if path not in self.paths:
+                self._connection.execute("DELETE FROM roots WHERE unit = ? AND path = ?", (self._unit, path))
+        for path in self._mounts():
+            if path not in self.places:
+                self._connection.execute("DELETE FROM mounts WHERE unit = ? AND path = ?", (self._unit, path))
+
     def _remember(self) -> None:
-        found = self._connection.execute("SELECT path FROM mounts WHERE job = ? ORDER BY path", (self._job,))
-        self.places = (*self.paths, *(row[0] for row in found if row[0] not in self.paths))
+        inside = [path for path in self._mounts() if holder(self.paths, path) not in (None, path)]
+        self.places = (*self.paths, *inside)
         self._prefixes = sorted(
             ((below(place)[0], place) for place in self.places), key=lambda pair: -len(pair[0])
         )
+
+    def _mounts(self) -> list[bytes]:
+        found = self._connection.execute(
+            "SELECT path FROM mounts WHERE unit = ? ORDER BY path", (self._unit,)
+        )
+        return [row[0] for row in found]
 
     def _is_unmounted(self, place: bytes) -> bool:
         """A mount point inside a root, now an empty folder on the file system around it."""
@@ -110,7 +126,7 @@ class Roots:
 
     def _recorded(self, root: bytes) -> bytes | None:
         row = self._connection.execute(
-            "SELECT mount_point FROM roots WHERE job = ? AND path = ?", (self._job, root)
+            "SELECT mount_point FROM roots WHERE unit = ? AND path = ?", (self._unit, root)
         ).fetchone()
         return row[0] if row else None
 

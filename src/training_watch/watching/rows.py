@@ -1,16 +1,16 @@
-"""The snapshot's rows in the database, of one job. What they mean is written above the schema."""
+"""The snapshot's rows in the database, of one unit. What they mean is written above the schema."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from training_watch.database import transaction
 from training_watch.events import Moment
 from training_watch.watching.content import Content, Stamp
-from training_watch.watching.paths import ancestors, below, split
+from training_watch.watching.paths import ancestors, below, outside, split
 
 # How many rows are read or written at once. Arbitrary: some milliseconds, and few calls of fsync(2).
 PAGE = 500
@@ -20,9 +20,9 @@ COLUMNS = "path, size, mtime_ns, ctime_ns, inode, racy, digest"
 # Whether a row was stirred is found out while it is written, not while the tree was walked: another
 # process may have begun a run in between.
 PUT = """
-INSERT INTO files(job, path, folder, size, mtime_ns, ctime_ns, inode, racy, digest, seen_at, stirred)
+INSERT INTO files(unit, path, folder, size, mtime_ns, ctime_ns, inode, racy, digest, seen_at, stirred)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
-ON CONFLICT(job, path) DO UPDATE SET
+ON CONFLICT(unit, path) DO UPDATE SET
     stirred = stirred OR digest IS NOT excluded.digest OR size <> excluded.size
         OR mtime_ns <> excluded.mtime_ns OR ctime_ns <> excluded.ctime_ns OR inode <> excluded.inode,
     size = excluded.size, mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns,
@@ -31,19 +31,23 @@ ON CONFLICT(job, path) DO UPDATE SET
 """
 GONE = """
 UPDATE files SET digest = NULL, racy = 0, stirred = 1, seen_at = ?
-WHERE job = ? AND path = ? AND digest IS NOT NULL
+WHERE unit = ? AND path = ? AND digest IS NOT NULL
 """
 FLEETING = """
-INSERT INTO files(job, path, folder, stirred) VALUES (?, ?, ?, 1)
-ON CONFLICT(job, path) DO UPDATE SET stirred = 1 WHERE digest IS NULL
+INSERT INTO files(unit, path, folder, stirred) VALUES (?, ?, ?, 1)
+ON CONFLICT(unit, path) DO UPDATE SET stirred = 1 WHERE digest IS NULL
 """
 # What was in a folder meanwhile, nobody knows.
-STIR = "UPDATE files SET stirred = 1 WHERE job = ? AND path > ? AND path < ? AND NOT stirred"
-FORGET = "DELETE FROM files WHERE job = ? AND path = ?"
-DROP = "DELETE FROM folders WHERE job = ? AND path = ?"
-DROP_BELOW = "DELETE FROM folders WHERE job = ? AND path > ? AND path < ?"
-DISTRUST = "UPDATE folders SET fingerprint = NULL WHERE job = ? AND path = ? AND fingerprint NOT NULL"
-ENTER = "INSERT OR REPLACE INTO folders(job, path, parent, fingerprint, files) VALUES (?, ?, ?, ?, ?)"
+STIR = "UPDATE files SET stirred = 1 WHERE unit = ? AND path >= ? AND path < ? AND NOT stirred"
+FORGET = "DELETE FROM files WHERE unit = ? AND path = ?"
+DROP = "DELETE FROM folders WHERE unit = ? AND path = ?"
+DROP_BELOW = "DELETE FROM folders WHERE unit = ? AND path > ? AND path < ?"
+DISTRUST = "UPDATE folders SET fingerprint = NULL WHERE unit = ? AND path = ? AND fingerprint NOT NULL"
+FOLDERS = """
+SELECT path FROM folders WHERE unit = ? AND path = ?
+UNION ALL SELECT path FROM folders WHERE unit = ? AND path >= ? AND path < ? ORDER BY path
+"""
+ENTER = "INSERT OR REPLACE INTO folders(unit, path, parent, fingerprint, files) VALUES (?, ?, ?, ?, ?)"
 
 
 class Row(NamedTuple):
@@ -66,13 +70,14 @@ class Folder(NamedTuple):
 class Batch:
     """Rows to be written in one transaction.
 
-    `stirred`: folders in which, and below, anything may have been meanwhile. `dropped`: those of which nothing is left.
+    `stirred`: ranges of paths at which anything may have been meanwhile. `forgotten`: files, or folders, that are none of
+    ours any more. `dropped`: folders in which, and below, nothing is left.
     """
 
     puts: list[tuple[bytes, Content, bool]] = field(default_factory=list)
     gone: list[bytes] = field(default_factory=list)
     forgotten: list[bytes] = field(default_factory=list)
-    stirred: list[bytes] = field(default_factory=list)
+    stirred: list[tuple[bytes, bytes]] = field(default_factory=list)
     dropped: list[bytes] = field(default_factory=list)
     folders: dict[bytes, tuple[bytes | None, int]] = field(default_factory=dict)
     news: int = 0
@@ -83,16 +88,16 @@ class Batch:
 
 
 class Rows:
-    """The rows of one job. Rows of other jobs are not seen here."""
+    """The rows of one unit. Rows of other units are not seen here."""
 
-    def __init__(self, connection: sqlite3.Connection, job: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, unit: str) -> None:
         self._connection = connection
-        self._job = job
+        self._unit = unit
 
     def one(self, path: bytes) -> Row | None:
         found = self._connection.execute(
-            f"SELECT {COLUMNS} FROM files WHERE job = ? AND path = ?",  # noqa: S608
-            (self._job, path),
+            f"SELECT {COLUMNS} FROM files WHERE unit = ? AND path = ?",  # noqa: S608
+            (self._unit, path),
         ).fetchone()
         return _row(found) if found else None
 
@@ -100,29 +105,31 @@ class Rows:
         """The files known to be directly in a folder."""
         found = self._connection.execute(
             f"SELECT {COLUMNS} FROM files INDEXED BY files_by_folder "  # noqa: S608
-            "WHERE job = ? AND folder = ? AND digest IS NOT NULL",
-            (self._job, folder),
+            "WHERE unit = ? AND folder = ? AND digest IS NOT NULL",
+            (self._unit, folder),
         )
         return {row[0]: _row(row) for row in found}
 
     def folder(self, path: bytes) -> Folder | None:
         found = self._connection.execute(
-            "SELECT fingerprint, files FROM folders WHERE job = ? AND path = ?", (self._job, path)
+            "SELECT fingerprint, files FROM folders WHERE unit = ? AND path = ?", (self._unit, path)
         ).fetchone()
         return Folder(*found) if found else None
 
     def inner(self, parent: bytes) -> dict[bytes, Folder]:
         """What was known of the folders directly in one."""
         found = self._connection.execute(
-            "SELECT path, fingerprint, files FROM folders INDEXED BY folders_by_parent WHERE job = ? AND parent = ?",
-            (self._job, parent),
+            "SELECT path, fingerprint, files FROM folders INDEXED BY folders_by_parent WHERE unit = ? AND parent = ?",
+            (self._unit, parent),
         )
         return {path: Folder(fingerprint, files) for path, fingerprint, files in found}
 
-    def folders(self) -> Iterator[bytes]:
-        """All folders that were looked into, in the order of their paths."""
-        found = self._connection.execute("SELECT path FROM folders WHERE job = ? ORDER BY path", (self._job,))
-        return (row[0] for row in found)
+    def folders(self, roots: Collection[bytes]) -> Iterator[bytes]:
+        """The folders in the roots that were looked into, and the roots themselves, in the order of their paths."""
+        tops = [root for root in roots if not any(above in roots for above in ancestors(root))]
+        for top in sorted(tops):
+            found = self._connection.execute(FOLDERS, (self._unit, top, self._unit, *below(top)))
+            yield from (row[0] for row in found)
 
     def version(self) -> int:
         """Changes whenever another process has written to the database (sqlite.org, PRAGMA data_version)."""
@@ -135,8 +142,8 @@ class Rows:
         start, found = first, dict[bytes, None]()
         while True:
             row = self._connection.execute(
-                "SELECT folder FROM files WHERE job = ? AND folder >= ? AND folder < ? ORDER BY folder LIMIT 1",
-                (self._job, start, end),
+                "SELECT folder FROM files WHERE unit = ? AND folder >= ? AND folder < ? ORDER BY folder LIMIT 1",
+                (self._unit, start, end),
             ).fetchone()
             if row is None:
                 return list(found)
@@ -147,62 +154,58 @@ class Rows:
 
     def known_below(self, folder: bytes) -> Iterator[bytes]:
         """The files known below a folder. Rows may be written meanwhile."""
-        after, end = below(folder)
-        return self._paged("digest IS NOT NULL", after, end)
+        return self._paged("files", "digest IS NOT NULL", *below(folder))
 
-    def all_outside(self, roots: list[bytes]) -> Iterator[bytes]:
-        """All rows below none of the roots. Rows may be written meanwhile."""
-        after = b""
-        for start, end in sorted(below(root) for root in roots):
-            if start > after:
-                yield from self._paged("1", after, start)
-            after = max(after, end)
-        yield from self._paged("1", after, None)
+    def all_outside(self, roots: Collection[bytes]) -> Iterator[bytes]:
+        """All files and folders below none of the roots, the roots left out. Rows may be written meanwhile."""
+        for first, end in outside(roots):
+            yield from self._paged("files", "1", first, end)
+            yield from (path for path in self._paged("folders", "1", first, end) if path not in roots)
 
     def racy(self) -> Iterator[bytes]:
         """The files whose stamp can't be trusted. Rows may be written meanwhile."""
-        return self._paged("racy", b"", None)
+        return self._paged("files", "racy", *below(b"/"))
 
-    def _paged(self, condition: str, after: bytes, end: bytes | None) -> Iterator[bytes]:
+    def _paged(self, table: str, condition: str, first: bytes, end: bytes) -> Iterator[bytes]:
         # Pages rather than one open cursor: a read transaction held for long keeps the WAL growing.
         while True:
             page = self._connection.execute(
-                f"SELECT path FROM files WHERE job = ? AND {condition} AND path > ?"  # noqa: S608
-                f" {'AND path < ?' if end is not None else ''} ORDER BY path LIMIT {PAGE}",
-                (self._job, after, end) if end is not None else (self._job, after),
+                f"SELECT path FROM {table} WHERE unit = ? AND {condition} AND path >= ? AND path < ?"  # noqa: S608
+                f" ORDER BY path LIMIT {PAGE}",
+                (self._unit, first, end),
             ).fetchall()
             yield from (row[0] for row in page)
             if len(page) < PAGE:
                 return
-            after = page[-1][0]
+            first = page[-1][0] + b"\0"  # the smallest path after it
 
     def write(self, batch: Batch, moment: Moment, *, alone_since: int) -> None:
         """Write a batch whole, and with it, where it holds news, that there was some at `moment`.
 
         `alone_since`: the version when the rows were read that the batch's fingerprints speak of.
         """
-        job, at = self._job, moment.calendar.timestamp()
+        unit, at = self._unit, moment.calendar.timestamp()
         with transaction(self._connection):
             execute = self._connection.executemany
             execute(
                 PUT,
                 (
-                    (job, path, split(path)[0], *what.stamp, r, what.digest, at)
+                    (unit, path, split(path)[0], *what.stamp, r, what.digest, at)
                     for path, what, r in batch.puts
                 ),
             )
-            execute(GONE, ((at, job, path) for path in batch.gone))
-            execute(FORGET, ((job, path) for path in batch.forgotten))
-            execute(STIR, ((job, *below(top)) for top in batch.stirred))
-            execute(DROP, ((job, path) for path in batch.dropped))
-            execute(DROP_BELOW, ((job, *below(path)) for path in batch.dropped))
-            execute(DISTRUST, ((job, path) for path in _folders_of(batch)))
+            execute(GONE, ((at, unit, path) for path in batch.gone))
+            execute(FORGET, ((unit, path) for path in batch.forgotten))
+            execute(STIR, ((unit, *each) for each in batch.stirred))
+            execute(DROP, ((unit, path) for path in (*batch.forgotten, *batch.dropped)))
+            execute(DROP_BELOW, ((unit, *below(path)) for path in batch.dropped))
+            execute(DISTRUST, ((unit, path) for path in _folders_of(batch)))
             # Rows that another process wrote meanwhile may be of an earlier or a later look than these listings.
             alone = self.version() == alone_since
             execute(
                 ENTER,
                 (
-                    (job, path, split(path)[0], mark if alone else None, count)
+                    (unit, path, split(path)[0], mark if alone else None, count)
                     for path, (mark, count) in batch.folders.items()
                 ),
             )
@@ -211,13 +214,13 @@ class Rows:
 
     def stir(self, folders: Iterable[bytes], gone: Iterable[bytes]) -> None:
         with transaction(self._connection):
-            self._connection.executemany(STIR, ((self._job, *below(top)) for top in folders))
-            self._connection.executemany(FLEETING, ((self._job, path, split(path)[0]) for path in gone))
+            self._connection.executemany(STIR, ((self._unit, *below(top)) for top in folders))
+            self._connection.executemany(FLEETING, ((self._unit, path, split(path)[0]) for path in gone))
 
     def notice(self, moment: Moment) -> None:
         self._connection.execute(
-            "INSERT OR REPLACE INTO noticed(job, boot, elapsed, at) VALUES (?, ?, ?, ?)",
-            (self._job, moment.boot_id, moment.elapsed, moment.calendar.isoformat()),
+            "INSERT OR REPLACE INTO noticed(unit, boot, elapsed, at) VALUES (?, ?, ?, ?)",
+            (self._unit, moment.boot_id, moment.elapsed, moment.calendar.isoformat()),
         )
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from training_watch.database import transaction
 from training_watch.events import Moment, Pending
 from training_watch.watching.content import UNREADABLE, Stamp, content
-from training_watch.watching.paths import below, join, split
+from training_watch.watching.paths import below, join, outside, split
 from training_watch.watching.roots import Roots, is_closed
 from training_watch.watching.rows import Rows
 
@@ -36,45 +36,45 @@ SAMPLE = 5
 # How many are counted one by one where somebody has counted them already: some 3 ms. Arbitrary.
 FEW = 1_000
 
-# Without statistics SQLite would take the primary key and read every row of the job (EXPLAIN QUERY PLAN).
+# Without statistics SQLite would take the primary key and read every row of the unit (EXPLAIN QUERY PLAN).
 PENDING = """
 SELECT path, digest, own FROM files INDEXED BY files_pending
-WHERE job = ? AND digest IS NOT trained ORDER BY path
+WHERE unit = ? AND digest IS NOT trained ORDER BY path
 """
 # An unsettled digest says nothing of what the run will find: as attempted it differs from everything.
 BEGIN = """
 UPDATE files SET attempted = CASE digest WHEN x'00' THEN x'' ELSE digest END, stirred = 0
-WHERE job = ? AND (stirred OR attempted IS NOT digest)
+WHERE unit = ? AND (stirred OR attempted IS NOT digest)
 """
-# A run reads nothing of what is absent or closed; if it succeeds, nothing there is trained any more.
-BEGIN_ABSENT = "UPDATE files SET attempted = NULL, stirred = 0 WHERE job = ? AND path > ? AND path < ?"
+# A run reads nothing of what is absent, closed or in no root; if it succeeds, nothing there is trained any more.
+BEGIN_UNREAD = "UPDATE files SET attempted = NULL, stirred = 0 WHERE unit = ? AND path >= ? AND path < ?"
 SUCCEED = """
 UPDATE files SET
     trained = CASE WHEN stirred THEN x'' ELSE attempted END, own = stirred,
     run = CASE WHEN stirred OR trained IS attempted THEN run ELSE ? END
-WHERE job = ? AND (stirred OR own OR trained IS NOT attempted)
+WHERE unit = ? AND (stirred OR own OR trained IS NOT attempted)
 """
-FAIL = "UPDATE files SET own = stirred WHERE job = ? AND own IS NOT stirred"
+FAIL = "UPDATE files SET own = stirred WHERE unit = ? AND own IS NOT stirred"
 # What nobody recorded may have been a success, so what was attempted may be what is deployed.
 DOUBT = """
 UPDATE files SET trained = CASE WHEN stirred OR attempted IS NOT trained THEN x'' ELSE trained END, own = stirred
-WHERE job = ? AND (stirred OR own OR attempted IS NOT trained)
+WHERE unit = ? AND (stirred OR own OR attempted IS NOT trained)
 """
-TAKE = "UPDATE files INDEXED BY files_pending SET trained = digest WHERE job = ? AND digest IS NOT trained"
+TAKE = "UPDATE files INDEXED BY files_pending SET trained = digest WHERE unit = ? AND digest IS NOT trained"
 TAKE_GONE = (
-    "DELETE FROM files INDEXED BY files_pending WHERE job = ? AND digest IS NOT trained AND digest IS NULL"
+    "DELETE FROM files INDEXED BY files_pending WHERE unit = ? AND digest IS NOT trained AND digest IS NULL"
 )
-CLEAN = "DELETE FROM files WHERE job = ? AND digest IS NULL AND trained IS NULL"
+CLEAN = "DELETE FROM files WHERE unit = ? AND digest IS NULL AND trained IS NULL"
 # An empty `trained` is what nobody knows. The first run that read a file never read what came after it.
 KNOWN = """
 SELECT size, mtime_ns, ctime_ns, inode, digest, digest IS NOT trained, trained IS x'', trained IS NULL, seen_at, run
-FROM files WHERE job = ? AND path = ?
+FROM files WHERE unit = ? AND path = ?
 """
 # How many files are known below a folder, and how many of them are pending.
-KNOWN_BELOW = "SELECT count(*) FROM files WHERE job = ? AND path > ? AND path < ? AND digest NOTNULL"
+KNOWN_BELOW = "SELECT count(*) FROM files WHERE unit = ? AND path > ? AND path < ? AND digest NOTNULL"
 PENDING_BELOW = """
 SELECT count(*) FROM files INDEXED BY files_pending
-WHERE job = ? AND digest IS NOT trained AND path > ? AND path < ?
+WHERE unit = ? AND digest IS NOT trained AND path > ? AND path < ?
 """
 
 
@@ -99,26 +99,28 @@ class Known:
 
 
 class Snapshot:
-    """The snapshot of one job. All methods raise sqlite3.Error where the database can't be used.
+    """What one unit has read. All methods raise sqlite3.Error where the database can't be used.
 
+    While a root is absent, what lies in no root is kept, as it may be in one again: nothing is pending from it, and a
+    run that begins meanwhile doesn't read it. The first whole comparison with all roots there forgets it.
     `read` says what a file holds: its content, unless a snapshot of something else is wanted.
     """
 
     def __init__(
         self,
         connection: sqlite3.Connection,
-        job: str,
+        unit: str,
         roots: Sequence[bytes],
         ignore: Ignore,
         *,
         read: Reader = content,
     ) -> None:
         self._connection = connection
-        self._job = job
+        self._unit = unit
         self._ignore = ignore
         self._read = read
-        self._rows = Rows(connection, job)
-        self._roots = Roots(connection, job, self._rows, roots)
+        self._rows = Rows(connection, unit)
+        self._roots = Roots(connection, unit, self._rows, roots)
 
     def compare(
         self, touched: Touched, moment: Moment, *, running: bool
@@ -134,11 +136,11 @@ class Snapshot:
         return walk.compare(touched)
 
     def folders(self) -> Iterator[bytes]:
-        """The folders that the last comparisons looked into: what to watch before they are found again."""
-        return self._rows.folders()
+        """The folders in the roots that the last comparisons looked into: what to watch before they are found again."""
+        return self._rows.folders(self._roots.paths)
 
     def pending(self, counted: Pending | None = None) -> Pending | None:
-        """What differs from what was trained, as of the last comparison; what is absent or closed left out.
+        """What differs from what was trained, as of the last comparison; what is absent, closed or in no root left out.
 
         `counted` is what somebody found who keeps counting: where very many are pending still, it is taken at its word.
         """
@@ -165,7 +167,7 @@ class Snapshot:
         """Path, digest and whether it is the training's own, of each file that is pending."""
         absent: frozenset[bytes] | None = None
         closed: dict[bytes, bool] = {}
-        for path, digest, own in self._connection.execute(PENDING, (self._job,)):
+        for path, digest, own in self._connection.execute(PENDING, (self._unit,)):
             if absent is None:
                 absent = self._roots.absent()
             root = self._roots.of(path)
@@ -179,7 +181,7 @@ class Snapshot:
 
     def known(self, path: bytes) -> Known | None:
         """What is known of one file; None where no comparison has met it, or nothing of it is left to remember."""
-        found = self._connection.execute(KNOWN, (self._job, path)).fetchone()
+        found = self._connection.execute(KNOWN, (self._unit, path)).fetchone()
         if found is None:
             return None
         digest, pending, unknown, untrained, seen_at, run = found[4:]
@@ -196,7 +198,7 @@ class Snapshot:
 
     def known_below(self, folder: bytes) -> tuple[int, int]:
         """(files known below the folder, of these pending)."""
-        values = (self._job, *below(folder))
+        values = (self._unit, *below(folder))
         known = self._connection.execute(KNOWN_BELOW, values).fetchone()[0]
         return known, self._connection.execute(PENDING_BELOW, values).fetchone()[0]
 
@@ -206,13 +208,13 @@ class Snapshot:
 
     def changed(self) -> list[bytes]:
         """All paths that are pending, those of absent roots too: for a tree that is watched, not trained on."""
-        return [path for path, _, _ in self._connection.execute(PENDING, (self._job,))]
+        return [path for path, _, _ in self._connection.execute(PENDING, (self._unit,))]
 
     def take(self) -> None:
         """Take all that is pending as trained: for a tree that is watched, not trained on."""
         with transaction(self._connection):
-            self._connection.execute(TAKE_GONE, (self._job,))
-            self._connection.execute(TAKE, (self._job,))
+            self._connection.execute(TAKE_GONE, (self._unit,))
+            self._connection.execute(TAKE, (self._unit,))
 
     def stir(self, touched: Touched) -> None:
         """Write down at once, while a run is active, what no comparison may find when it is over.
@@ -232,21 +234,21 @@ class Snapshot:
         """
         absent = {*self._roots.absent(), *closed}
         with transaction(self._connection):
-            self._connection.execute(BEGIN, (self._job,))
-            for root in absent:
-                self._connection.execute(BEGIN_ABSENT, (self._job, *below(root)))
-            self._connection.execute(CLEAN, (self._job,))
+            self._connection.execute(BEGIN, (self._unit,))
+            for unread in (*map(below, absent), *outside(self._roots.paths)):
+                self._connection.execute(BEGIN_UNREAD, (self._unit, *unread))
+            self._connection.execute(CLEAN, (self._unit,))
 
     def succeed(self, run: int | None = None) -> None:
         """The run, `run` by its id in the history, succeeded; the caller has compared everything since it ended."""
         with transaction(self._connection):
-            self._connection.execute(SUCCEED, (run, self._job))
-            self._connection.execute(CLEAN, (self._job,))
+            self._connection.execute(SUCCEED, (run, self._unit))
+            self._connection.execute(CLEAN, (self._unit,))
 
     def fail(self) -> None:
         """The run failed: all stays owed, and what stirred during it is its own."""
         with transaction(self._connection):
-            self._connection.execute(FAIL, (self._job,))
+            self._connection.execute(FAIL, (self._unit,))
 
     def doubt(self) -> None:
         """A run ended unrecorded: it may have succeeded on what it was given, and on all that stirred meanwhile.
@@ -254,7 +256,7 @@ class Snapshot:
         The caller has compared everything since it ended.
         """
         with transaction(self._connection):
-            self._connection.execute(DOUBT, (self._job,))
+            self._connection.execute(DOUBT, (self._unit,))
 
     def notice(self, moment: Moment) -> None:
         """There were news at `moment`; a comparison that finds some says so itself."""
@@ -263,6 +265,6 @@ class Snapshot:
     def noticed(self) -> Moment | None:
         """When a comparison last found news: a burst from then on may not have settled yet."""
         row = self._connection.execute(
-            "SELECT boot, elapsed, at FROM noticed WHERE job = ?", (self._job,)
+            "SELECT boot, elapsed, at FROM noticed WHERE unit = ?", (self._unit,)
         ).fetchone()
         return Moment(row[0], row[1], datetime.fromisoformat(row[2])) if row else None
