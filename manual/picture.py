@@ -40,7 +40,8 @@ debounce = "1s"
 
 
 def environment(home: Path) -> dict[str, str]:
-    return {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TERM": "xterm-256color"}
+    path = f"{PROGRAM.parent}:{os.environ['PATH']}"
+    return {"HOME": str(home), "PATH": path, "LANG": "C.UTF-8", "TERM": "xterm-256color"}
 
 
 def status(home: Path) -> str:

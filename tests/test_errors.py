@@ -767,7 +767,7 @@ def test_a_wrong_option_of_crystal_ends_with_the_way_to_the_help(
 
 def test_an_interrupt_is_130_and_no_traceback(tmp_path: Path) -> None:
     training(tmp_path, "touch begun; while [ ! -e go ]; do sleep 0.1; done")
-    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    environment = {"HOME": str(tmp_path), "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}"}
     for words, begun in (
         (["trigger", "--wait"], tmp_path / "begun"),
         (["watch", str(tmp_path / "docs")], None),

@@ -43,13 +43,13 @@ ELSEWHERE = {
         "machine/test_doctor.py::test_it_is_named_with_its_mend_when",
     "{}: changes may have been lost while it was first looked at; those from now on are told":
         "takes an overflow in the first moment",
-    "{} goes on: `training-watch status` tells how": "test_errors.py::test_an_interrupt_is_130_and_no_traceback",
-    "{} was installed with the {} {}, and the configuration says {}: run `training-watch install`":
+    "{} goes on: `{} status` tells how": "test_errors.py::test_an_interrupt_is_130_and_no_traceback",
+    "{} was installed with the {} {}, and the configuration says {}: run `{} install`":
         "units/test_units.py::test_a_unit_that_the_configuration_has_left_behind_says_so",
     "{} is of an older version: `training-watch status` takes it to this one": "takes a state.db of an older version",
     "{} runs begin with {}: {}; write more of it": "takes two runs whose names begin alike",
     "The training can't say how far it is: {}: {}; it trains all the same": "in the training's own log",
-    "{}: training {}: `training-watch logs --run {}` shows what it said":
+    "{}: training {}: `{}` shows what it said":
         "acts/test_looking.py::test_a_followed_run_that_fails_ends_with_its_result_and_where_to_read_on",
     "{} was changed since the daemon read it, which goes by the older one: `{}`":
         "acts/test_looking.py::test_what_the_daemon_will_do_is_told_by_the_limits_that_it_goes_by",

@@ -32,6 +32,7 @@ from training_watch.notify import Notify
 from training_watch.published import DaemonReport, publish, retract
 from training_watch.records import records_of
 from training_watch.timespan import spoken
+from training_watch.typed import anywhere, for_job
 from training_watch.watching.watcher import Watcher
 
 # Whether a daemon runs is asked by trying its lock: one that asks may have it for a moment. Arbitrary.
@@ -182,8 +183,10 @@ class Daemon:
             mode=job.mode, poll_interval=job.poll_interval, rescan_interval=job.rescan_interval, say=log.log,
         )  # fmt: skip
         return Keeper(
-            job, records, watcher, self._launcher_of(job), obstacle=lambda: self._obstacle_of(config, job)
-        )
+            job, records, watcher, self._launcher_of(job),
+            obstacle=lambda: self._obstacle_of(config, job),
+            typed=for_job(config, job, anywhere(config.path)),
+        )  # fmt: skip
 
     def _open_again(self, connection: sqlite3.Connection) -> None:
         """SIGHUP: the configuration anew. One with mistakes changes nothing."""

@@ -9,9 +9,10 @@ from training_watch import places
 from training_watch.config import Job
 from training_watch.cooldown import rest
 from training_watch.decide import Settings, State
-from training_watch.events import Moment, Order, Pending, Reason, Run, Wait
+from training_watch.events import Moment, Order, Pending, Reason, Wait
 from training_watch.text import printable
 from training_watch.timespan import spoken
+from training_watch.typed import Typed
 
 # In seconds. A moment nearer than this is told with its second: limits of a minute are in use. Arbitrary.
 NEAR = 600.0
@@ -63,21 +64,24 @@ def clock_time(elapsed: float | None, now: Moment) -> str:
     return _clock(now.calendar + timedelta(seconds=elapsed - now.elapsed), now.calendar)
 
 
-def logs_of(run: Run) -> str:
+def logs_of(invocation: str, typed: Typed) -> str:
     """The command that shows what a run said."""
-    return f"training-watch logs --run {run.invocation[:8]}"
+    return typed("logs", "--run", invocation[:8])
 
 
-def start_it(jobs: Iterable[Job]) -> str:
+def start_it(jobs: Iterable[Job], program: str) -> str:
     """The command that starts a daemon: without a job for systemd, none may be there to ask."""
-    managed = any(job.launcher == "systemd" for job in jobs)
-    return f"systemctl --user start {places.WATCHER_UNIT}" if managed else "training-watch run"
+    return f"systemctl --user start {places.WATCHER_UNIT}" if managed(jobs) else f"{program} run"
 
 
-def read_anew(jobs: Iterable[Job]) -> str:
-    """What makes a running daemon, and its units, follow the configuration."""
-    managed = any(job.launcher == "systemd" for job in jobs)
-    return "training-watch install" if managed else "start `training-watch run` anew"
+def read_anew(jobs: Iterable[Job], install: str, pid: int) -> str:
+    """What makes the running daemon, and its units, follow the configuration: a reload leaves units as they are."""
+    return install if managed(jobs) else f"kill -HUP {pid}"
+
+
+def managed(jobs: Iterable[Job]) -> bool:
+    """Whether systemd has a part."""
+    return any(job.launcher == "systemd" for job in jobs)
 
 
 def ending(status: str) -> str:

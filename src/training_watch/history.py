@@ -115,12 +115,12 @@ def as_json(runs: Sequence[Past]) -> dict[str, Any]:
     }
 
 
-def nothing(jobs: Sequence[Job], every: Sequence[Past], wanted: Filter, now: datetime) -> str:
+def nothing(jobs: Sequence[Job], every: Sequence[Past], wanted: Filter, now: datetime, program: str) -> str:
     """Why no run is shown, and what to do."""
     names = " and ".join(job.name for job in jobs)
     if not every:
         verb = "has" if len(jobs) == 1 else "have"
-        return f"{names} {verb} not trained yet: `training-watch status` says what it waits for"
+        return f"{names} {verb} not trained yet: `{program} status` says what it waits for"
     last = day_time(every[0].run.began.calendar, now)
     return (
         f"no run of {names} matches {wanted.words} ({counted(len(every), 'run')}, the last one began {last})"

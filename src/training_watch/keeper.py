@@ -47,6 +47,7 @@ from training_watch.records import Records
 from training_watch.text import printable
 from training_watch.timespan import took
 from training_watch.trigger import Held, trigger
+from training_watch.typed import Typed
 from training_watch.watching.compare import Comparison
 from training_watch.watching.git import busy
 from training_watch.watching.ignore import escaped
@@ -72,7 +73,7 @@ SLICE = 0.05
 
 
 class Keeper:
-    """Keeps one job. `obstacle` says what forbids starting the unit as it is installed, if anything."""
+    """Keeps one job. `obstacle` says what forbids starting the unit as it is installed, if anything; `typed` how people call this program."""
 
     def __init__(
         self,
@@ -82,6 +83,7 @@ class Keeper:
         launcher: Launcher,
         *,
         obstacle: Callable[[], str | None],
+        typed: Typed,
         now: Callable[[], Moment] = clock.now,
     ) -> None:
         self.job = job
@@ -90,6 +92,7 @@ class Keeper:
         self._records = records
         self._launcher = launcher
         self._obstacle = obstacle
+        self._typed = typed
         self._now = now
         self._touched = Touched()
         self._fingerprint = fingerprint(job)
@@ -442,7 +445,7 @@ class Keeper:
                 how = f" ({ending(run.status)})" if ending(run.status) else ""
                 log.error(
                     "%s: training %s after %s%s: `%s` shows what it said",
-                    self.job.name, run.outcome, length, how, logs_of(run),
+                    self.job.name, run.outcome, length, how, logs_of(run.invocation, self._typed),
                 )  # fmt: skip
                 with suppress(LaunchError):
                     for line in self._launcher.lines(run.invocation, last=5):

@@ -26,6 +26,7 @@ from training_watch.screen import Screen, Styled, Words, bad, command, dim, good
 from training_watch.status import JobStatus
 from training_watch.text import printable
 from training_watch.timespan import spoken, took
+from training_watch.typed import Typed, for_job
 
 # How many folders of a gap are named on the screen. Arbitrary.
 NAMED = 3
@@ -35,13 +36,21 @@ NEEDS_A_PERSON = frozenset({Reason.RETRIES, Reason.REFUSED, Reason.OWN, Reason.O
 
 
 def overview(
-    screen: Screen, config: Config, jobs: Sequence[JobStatus], report: DaemonReport | None, now: datetime
+    screen: Screen,
+    config: Config,
+    jobs: Sequence[JobStatus],
+    report: DaemonReport | None,
+    now: datetime,
+    *,
+    program: str,
 ) -> list[str]:
-    """The whole screen."""
-    lines = [*_daemon(screen, config.jobs, report, now), *_config(screen, config, report)]
+    """The whole screen. `program` is how a person calls this one."""
+    lines = [*_daemon(screen, config.jobs, report, now, program), *_config(screen, config, report, program)]
     for status in jobs:
         lines += ["", *screen.row(strong(status.job.name), dim(status.job.service), indent=0)]
-        lines += _job(screen, status, running=report is not None, now=now)
+        lines += _job(
+            screen, status, for_job(config, status.job, program), running=report is not None, now=now
+        )
     return lines
 
 
@@ -75,9 +84,11 @@ def short(path: Path) -> str:
     return printable(f"~/{path.relative_to(home)}" if home in path.parents else str(path))
 
 
-def _daemon(screen: Screen, jobs: Iterable[Job], report: DaemonReport | None, now: datetime) -> list[str]:
+def _daemon(
+    screen: Screen, jobs: Iterable[Job], report: DaemonReport | None, now: datetime, program: str
+) -> list[str]:
     if report is None:
-        return screen.row(dim("daemon"), bad("not running"), ": ", command(start_it(jobs)), indent=0)
+        return screen.row(dim("daemon"), bad("not running"), ": ", command(start_it(jobs, program)), indent=0)
     if report.since is None:
         version = f" version {report.version}" if report.version else ""
         told = f": it is starting, or another version than this program's{version}"
@@ -99,15 +110,16 @@ def _daemon(screen: Screen, jobs: Iterable[Job], report: DaemonReport | None, no
     return [*lines, *screen.row("", *counts, indent=0)]
 
 
-def _config(screen: Screen, config: Config, report: DaemonReport | None) -> list[str]:
+def _config(screen: Screen, config: Config, report: DaemonReport | None, program: str) -> list[str]:
     lines = screen.row(dim("config"), short(config.path), indent=0)
-    if not outdated(report, config):
+    if report is None or not outdated(report, config):
         return lines
+    mend = read_anew(config.jobs, f"{program} install", report.pid)
     changed = warned("changed since the daemon read it: what is new doesn't count yet")
-    return [*lines, *screen.row("", changed, ": ", command(read_anew(config.jobs)), indent=0)]
+    return [*lines, *screen.row("", changed, ": ", command(mend), indent=0)]
 
 
-def _job(screen: Screen, status: JobStatus, *, running: bool, now: datetime) -> list[str]:
+def _job(screen: Screen, status: JobStatus, typed: Typed, *, running: bool, now: datetime) -> list[str]:
     stale = [dim(", when somebody last looked")] if not running and status.looked else []
     lines = screen.row(dim("now"), _now(status), *stale)
     if status.state.running is not None and status.training is None:
@@ -125,7 +137,7 @@ def _job(screen: Screen, status: JobStatus, *, running: bool, now: datetime) -> 
     if status.last and status.last.error:
         lines += screen.row(dim("it said"), warned(status.last.error))
     if status.last and status.last.outcome in WENT_WRONG:
-        lines += screen.row(dim("more"), command(logs_of(status.last)))
+        lines += screen.row(dim("more"), command(logs_of(status.last.invocation, typed)))
     if tries := status.tries:
         told = (
             f"{counted(tries, 'time')} on this content; by itself {1 + status.settings.retries} times at most"

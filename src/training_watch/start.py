@@ -11,9 +11,9 @@ from typing import NoReturn
 
 from training_watch import clock, places
 from training_watch.check import Verdict, verdict
-from training_watch.config import Job
+from training_watch.config import Job, read_config
 from training_watch.database import DatabaseError
-from training_watch.describe import day_time, ending
+from training_watch.describe import day_time, ending, logs_of
 from training_watch.events import Moment, Outcome, Starter
 from training_watch.launching import Launcher, NotStarted, Started
 from training_watch.marker import read_marker
@@ -24,6 +24,7 @@ from training_watch.terminal import FAILED, NOT_NOW, fail, say, warn
 from training_watch.timespan import spoken
 from training_watch.trigger import Held
 from training_watch.trigger import trigger as start
+from training_watch.typed import Typed, for_job, here
 from training_watch.wiring import launcher_of
 
 # How long `trigger` watches a start before it says that it went well.
@@ -57,7 +58,7 @@ def order_start(
 ) -> None:
 
     launcher = launcher_of(config_path, job)
-    now = clock.now()
+    now, typed = clock.now(), for_job(read_config(config_path), job, here(config_path))
     say("=== Triggering Knowledge Model Training ===\n")
     say(f"Service: {job.service}")
     say(f"Timestamp: {_utc(now)}")
@@ -77,7 +78,7 @@ def order_start(
         case NotStarted(why):
             fail(f"{job.service} was not started: {why}", FAILED)
         case Started(invocation):
-            _tell_started(job, launcher, invocation, wait=wait, no_watch=no_watch)
+            _tell_started(job, launcher, invocation, typed, wait=wait, no_watch=no_watch)
 
 
 def _nothing_changed(job: Job, records: Records, now: Moment, *, look: bool) -> bool:
@@ -118,7 +119,9 @@ def _tell_dry(job: Job, launcher: Launcher, now: Moment, *, force: bool) -> None
     say(f"Would start {job.service}.")
 
 
-def _tell_started(job: Job, launcher: Launcher, invocation: str, *, wait: bool, no_watch: bool) -> None:
+def _tell_started(
+    job: Job, launcher: Launcher, invocation: str, typed: Typed, *, wait: bool, no_watch: bool
+) -> None:
     if not no_watch and sys.stderr is not None and sys.stderr.isatty():
         print("watching how it begins, 5 s at most (--no-watch returns at once)", file=sys.stderr, flush=True)
     if not no_watch and _ended_at_once(job, launcher, invocation):
@@ -131,7 +134,7 @@ def _tell_started(job: Job, launcher: Launcher, invocation: str, *, wait: bool, 
             how = ", ".join(filter(None, [unit.result, ending(unit.status)]))
             fail(
                 f"{job.service} started and failed at once ({how}): "
-                f"`training-watch logs --run {invocation[:8]}` shows all that it said",
+                f"`{logs_of(invocation, typed)}` shows all that it said",
                 FAILED,
             )
     say("Training started successfully!\n")
@@ -143,9 +146,9 @@ def _tell_started(job: Job, launcher: Launcher, invocation: str, *, wait: bool, 
         for line in launcher.follow(invocation):
             say(line)
     except KeyboardInterrupt:
-        warn(f"{job.service} goes on: `training-watch status` tells how")
+        warn(f"{job.service} goes on: `{typed.program} status` tells how")
         raise
-    _tell_result(job, launcher, invocation)
+    _tell_result(job, launcher, invocation, typed)
 
 
 def _ended_at_once(job: Job, launcher: Launcher, invocation: str) -> bool:
@@ -166,7 +169,7 @@ def _first_phase(path: Path, invocation: str) -> bool:
     return told is not None and told.invocation == invocation and bool(told.phase)
 
 
-def _tell_result(job: Job, launcher: Launcher, invocation: str) -> None:
+def _tell_result(job: Job, launcher: Launcher, invocation: str, typed: Typed) -> None:
     # Its last line is out, but what records its end may still be at work.
     while (unit := launcher.state()).active and unit.invocation == invocation:
         clock.pause(0.1)
@@ -182,7 +185,7 @@ def _tell_result(job: Job, launcher: Launcher, invocation: str) -> None:
     if status := ending(run.status if run else unit.status):
         how += f" ({status})"
     fail(
-        f"{job.service}: training {how}: `training-watch logs --run {invocation[:8]}` shows what it said",
+        f"{job.service}: training {how}: `{logs_of(invocation, typed)}` shows what it said",
         FAILED,
     )
 

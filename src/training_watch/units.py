@@ -19,6 +19,7 @@ from pathlib import Path, PurePath
 
 from training_watch import places
 from training_watch.config import Job
+from training_watch.typed import anywhere
 
 DROP_IN = "10-training-watch.conf"
 SECTION = "X-TrainingWatch"
@@ -349,7 +350,7 @@ def disagreement(text: str, config: Path, job: Job) -> str | None:
         if installed and installed != values:
             return (
                 f"{job.service} was installed with the {word} {', '.join(installed)}, and the configuration says "
-                f"{', '.join(values)}: run `training-watch install`"
+                f"{', '.join(values)}: run `{anywhere(config)} install`"
             )
     return None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from training_watch import places
 from training_watch.config import Config, Job
 from training_watch.launching import Launcher, Log, NoManager
+from training_watch.typed import anywhere
 
 
 def ourselves(config_path: Path) -> list[str]:
@@ -23,7 +24,11 @@ def launcher_of(config_path: Path, job: Job) -> Launcher:
     if job.launcher == "process":
         from training_watch.launching.process import Process  # noqa: PLC0415 - each job loads one of the two
 
-        return Process(job.service, job.command, [*ourselves(config_path), "supervise", job.name])
+        program = anywhere(config_path)
+        return Process(
+            job.service, job.command, [*ourselves(config_path), "supervise", job.name],
+            hints=(f"{program} logs {job.name} --follow", f"{program} status"),
+        )  # fmt: skip
     from training_watch.launching.systemd import Systemd  # noqa: PLC0415 - idem
 
     return Systemd(job.service)

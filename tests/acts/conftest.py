@@ -57,7 +57,8 @@ class Home:
         self.config.write_text(CONFIG.format(home=self.path, cooldown=cooldown))
 
     def environment(self, **more: str) -> dict[str, str]:
-        return {"HOME": str(self.path), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TZ": "UTC", **more}
+        path = f"{PROGRAM.parent}:{os.environ['PATH']}"
+        return {"HOME": str(self.path), "PATH": path, "LANG": "C.UTF-8", "TZ": "UTC", **more}
 
     def run(
         self, *words: str, env: dict[str, str] | None = None, timeout: float = 60

@@ -133,7 +133,7 @@ def test_a_configuration_that_the_daemon_has_not_read_is_told_with_what_makes_it
         found = of(examined(home), "daemon")
         assert found["verdict"] == "note"
         assert f"goes by an older text of {home.config}" in found["text"]
-        assert found["mend"].startswith(f"kill -HUP {process.pid} ")
+        assert found["mend"].startswith(f"kill -HUP {process.pid}")
         type_it(home, found["mend"])
         until(lambda: of(examined(home), "daemon")["verdict"] == "fine", "it goes by the new text")
 

@@ -42,6 +42,14 @@ def why(home: Home, *words: str) -> dict[str, Any]:
     return found
 
 
+def type_it(home: Home, line: str) -> str:
+    """What a person copies from the screen; what it says."""
+    done = subprocess.run(
+        ["bash", "-euc", line], env=home.environment(), capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
 def trained(home: Home, manager: Manager) -> None:
     until(lambda: home.runs() == 1 and "STATUS=nothing to train" in manager, "a first training is over")
 
@@ -409,13 +417,16 @@ def test_a_configuration_that_the_daemon_has_not_read_is_told_as_that(home: Home
         trained(home, manager)
         assert "changed since" not in home.run("status").stdout
         home.configure(cooldown="9min")
-        assert "changed since the daemon read it" in home.run("status").stdout
-        first = why(home)["jobs"]["docs"]
-        assert (first["steps"][0]["passed"], first["ways"][0]["what"]) == (
-            None,
-            "let the configuration count",
+        mend = f"kill -HUP {process.pid}"
+        assert f"changed since the daemon read it: what is new doesn't count yet: {mend}\n" in (
+            home.run("status").stdout
         )
-        process.send_signal(signal.SIGHUP)
+        first = why(home)["jobs"]["docs"]
+        assert first["steps"][0]["passed"] is None
+        assert first["ways"][0] == {"command": mend, "what": "let the configuration count"}
+        found = json.loads(home.run("doctor", "--json").stdout)["findings"]
+        assert mend in {each["mend"] for each in found if each["check"] == "daemon"}, "doctor says the same"
+        type_it(home, mend)
         eventually(lambda: "changed since" not in home.run("status").stdout, 10, "it has read it")
 
 
@@ -503,3 +514,45 @@ def test_without_a_daemon_a_trigger_looks_before_it_says_that_nothing_changed(ho
     assert "Nothing changed" in home.run("trigger", "--force", "--wait").stdout
     home.edit("another text")
     assert "Nothing changed" not in home.run("trigger", "--force", "--wait").stdout
+
+
+def test_what_is_to_be_typed_names_the_configuration_where_it_is_not_the_usual_one(home: Home) -> None:
+    other = home.config.rename(home.path / "my config.toml")
+    call = f"training-watch --config '{other}'"
+    assert f"`{call} status`" in home.run("--config", str(other), "history").stdout
+    home.mode("echo out of luck; exit 7")
+    with subprocess.Popen(
+        [PROGRAM, "--config", other, "run"], env=home.environment(), stderr=subprocess.PIPE, text=True
+    ) as process:
+        eventually(home.marker.exists, 20, "the first training has failed")
+        eventually(
+            lambda: "1 file waiting" in home.run("--config", str(other), "status").stdout, 20, "it is told"
+        )
+        process.terminate()
+        log = process.communicate(timeout=20)[1]
+    assert f": `{call} logs --run " in log
+    forced = home.run("--config", str(other), "trigger", "--force", "--wait")
+    assert f": `{call} logs --run " in forced.stderr
+    page = home.run("--config", str(other), "status").stdout
+    assert page.startswith(f"daemon    not running: {call} run\n")
+    (more,) = re.findall(r"  more      (.*)\n", page)
+    assert "out of luck" in type_it(home, more)
+    ways = json.loads(home.run("--config", str(other), "why", "--json").stdout)["jobs"]["docs"]["ways"]
+    assert [way["command"].startswith(f"{call} ") for way in ways] == [True, True, True, False], ways
+
+
+def test_what_is_to_be_typed_names_the_job_where_there_are_several(home: Home) -> None:
+    text = home.config.read_text()
+    home.config.write_text(text + text.replace("[job.docs]", "[job.wiki]") + 'service = "wiki.service"\n')
+    home.mode("echo out of luck; exit 7")
+    started = home.run("trigger", "wiki", "--wait")
+    (named,) = re.findall("`(training-watch logs .*)` shows", started.stderr)
+    page = home.run("status").stdout
+    (more,) = re.findall(r"  more      (.*)\n", page)
+    assert named == more
+    assert "out of luck" in type_it(home, more)
+
+
+def test_a_program_that_the_shell_does_not_find_is_named_by_its_path(home: Home) -> None:
+    told = home.run("status", env=home.environment(PATH="/usr/bin:/bin")).stdout
+    assert told.startswith(f"daemon    not running: {PROGRAM} run\n")

@@ -378,8 +378,8 @@ FAULTS = [
     Fault(
         "the configuration is newer than the daemon", f"sed -i 's/^cooldown = \"0s\"/cooldown = \"9min\"/' {CONFIG}",
         "daemon", "goes by an older text of /home/dev/.config/training-watch/config.toml",
-        "systemctl --user reload training-watch.service", verdict="note",
-        after=f"cp .config.good/training-watch/config.toml {CONFIG}; systemctl --user reload training-watch.service",
+        "training-watch install", verdict="note",
+        after=f"cp .config.good/training-watch/config.toml {CONFIG}; training-watch install",
     ),
 ]  # fmt: skip
 

@@ -320,7 +320,7 @@ def test_a_unit_that_the_configuration_has_left_behind_says_so(job: object, word
     told = disagreement(training_unit(HERE, TRAINING), HERE.config, job)
     assert told is not None
     assert word in told
-    assert "run `training-watch install`" in told
+    assert f"run `training-watch --config {HERE.config} install`" in told, "which is not the usual one here"
 
 
 def test_a_unit_of_another_configuration_disagrees() -> None:

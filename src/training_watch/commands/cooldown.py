@@ -20,6 +20,7 @@ from training_watch.mends import refused
 from training_watch.published import daemon_report, outdated
 from training_watch.terminal import BAD_CONFIG, say, warn
 from training_watch.text import printable
+from training_watch.typed import here
 
 
 @click.command(
@@ -123,10 +124,10 @@ def _verdict(config_path: Path, job: str | None) -> Verdict:
 
 def _warn_of_an_older_daemon(config: Config) -> None:
     """A person's order goes by the configuration as it is now; what the daemon does meanwhile, they should know."""
-    if outdated(daemon_report(), config):
-        warn(
-            f"{config.path} was changed since the daemon read it, which goes by the older one: `{read_anew(config.jobs)}`"
-        )
+    report = daemon_report()
+    if report is not None and outdated(report, config):
+        mend = read_anew(config.jobs, f"{here(config.path)} install", report.pid)
+        warn(f"{config.path} was changed since the daemon read it, which goes by the older one: `{mend}`")
 
 
 def _step_outputs(lines: list[str]) -> None:

@@ -13,6 +13,7 @@ from training_watch.commands import Verbatim, job_argument, json_option
 from training_watch.config import read_config
 from training_watch.screen import Screen
 from training_watch.terminal import show
+from training_watch.typed import here
 from training_watch.wiring import launcher_of
 
 
@@ -68,7 +69,7 @@ def history(
         return
     screen = Screen.of()
     if not shown:
-        show(screen.line(past.nothing(jobs, every, wanted, now)))
+        show(screen.line(past.nothing(jobs, every, wanted, now, here(config_path))))
         return
     show(past.table(screen, shown, now, jobs=len(jobs) > 1))
     if len(shown) < len(matching):

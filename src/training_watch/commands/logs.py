@@ -23,6 +23,7 @@ from training_watch.logs import Known, Voices
 from training_watch.runs import KEPT
 from training_watch.screen import Screen
 from training_watch.terminal import FAILED, show, warn
+from training_watch.typed import here
 from training_watch.wiring import log_of
 
 
@@ -88,7 +89,7 @@ def logs(
     config = read_config(config_path)
     one, watcher = config.job(job), watcher_of(config_path)
     others = tuple(each.name for each in config.jobs if each.name != one.name)
-    talk = _Talk(Voices(Screen.of(), one, watcher, others), as_json, last)
+    talk = _Talk(Voices(Screen.of(), one, watcher, others), as_json, last, here(config_path))
     log = log_of(one, watcher)
     known = voices.known(log.begins(), _recorded(one))
     if begun is not None:
@@ -104,8 +105,9 @@ def logs(
 class _Talk:
     """Prints lines, of the first ones only the last few."""
 
-    def __init__(self, voices: Voices, as_json: bool, last: int | None) -> None:
+    def __init__(self, voices: Voices, as_json: bool, last: int | None, program: str) -> None:
         self.voices = voices
+        self.program = program
         self.as_json = as_json
         self._last = last
 
@@ -152,7 +154,7 @@ def _tell(talk: _Talk, log: Log, last: Known | None, *, following: bool) -> None
     elif not any(line.invocation == last.begin.invocation for line in lines):
         warn(f"the log has no lines any more of the last training, {last.words(clock.calendar())}")
     if not lines and not following:
-        warn(f"nothing was said: {start_it([talk.voices.job])}")
+        warn(f"nothing was said: {start_it([talk.voices.job], talk.program)}")
     talk.first(lines)
     if following:
         for portion in portions:

@@ -12,6 +12,7 @@ import click
 from training_watch import clock
 from training_watch.commands import Verbatim, job_argument, json_option
 from training_watch.config import Config, Job, read_config
+from training_watch.describe import read_anew
 from training_watch.events import Moment
 from training_watch.overview import overview
 from training_watch.published import DaemonReport, daemon_report, outdated
@@ -20,6 +21,7 @@ from training_watch.screen import Screen
 from training_watch.status import JobStatus, news, status_of
 from training_watch.status import as_json as _as_json
 from training_watch.terminal import show, warn
+from training_watch.typed import for_job, here
 from training_watch.wiring import launcher_of
 
 
@@ -42,6 +44,7 @@ def status(config_path: Path, job: str | None, as_json: bool, following: bool) -
     It shows what the running daemon publishes and what is on disk: pending files, the training that runs and how far
     it is, the last one, the earliest next. Where no daemon runs it says so, and shows nothing of what one said before.
     """
+    program = here(config_path)
 
     def look(screen: Screen) -> tuple[object, list[str]]:
         config, report, now = read_config(config_path), daemon_report(), clock.now()
@@ -50,7 +53,7 @@ def status(config_path: Path, job: str | None, as_json: bool, following: bool) -
         told = _as_json(config, found, report)
         if as_json:
             return news(told), [json.dumps(told, indent=None if following else 1)]
-        return news(told), overview(screen, config, found, report, now.calendar)
+        return news(told), overview(screen, config, found, report, now.calendar, program=program)
 
     if not following:
         show(look(Screen.of())[1])
@@ -93,13 +96,15 @@ def _why_jobs(config: Config, report: DaemonReport | None, now: Moment, *, as_js
     from training_watch.why import page
     from training_watch.why.decision import decision_of
 
-    screen = Screen.of()
+    screen, program = Screen.of(), here(config.path)
+    anew = None
+    if report is not None and outdated(report, config):
+        anew = read_anew(config.jobs, f"{program} install", report.pid)
     told: dict[str, Any] = {}
     lines: list[str] = []
     for job in config.jobs:
         found = _status(config, job, report, now)
-        trigger = "training-watch trigger" + (f" {job.name}" if len(config.jobs) > 1 else "")
-        decision = decision_of(found, now, trigger=trigger, outdated=outdated(report, config))
+        decision = decision_of(found, now, typed=for_job(config, job, program), anew=anew)
         told[job.name] = page.decision_json(found, decision)
         lines += [*([""] if lines else []), *page.decision_lines(screen, found, decision, now.calendar)]
     show([json.dumps({"schema": page.SCHEMA, "jobs": told}, indent=1)] if as_json else lines)

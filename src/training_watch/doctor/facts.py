@@ -8,16 +8,15 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import string
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from training_watch import clock, places, units
 from training_watch.config import Config, ConfigError, Job, read_config
+from training_watch.describe import managed
 from training_watch.doctor.trying import Setting, environment_in
 from training_watch.events import Moment
 from training_watch.installing.plan import InstallError
@@ -25,6 +24,7 @@ from training_watch.installing.unitfiles import installed, text_of
 from training_watch.launching import LaunchError
 from training_watch.launching.systemctl import environment, first_line, systemctl, user_unit_folder, version
 from training_watch.published import DaemonReport, daemon_report
+from training_watch.typed import here
 from training_watch.units import DROP_IN
 
 PROPERTIES = (
@@ -90,7 +90,7 @@ class Facts:
     @property
     def managed(self) -> bool:
         """Whether systemd has a part; so it has as long as no configuration says otherwise."""
-        return self.config is None or any(job.launcher == "systemd" for job in self.config.jobs)
+        return self.config is None or managed(self.config.jobs)
 
     @property
     def install(self) -> str:
@@ -116,7 +116,7 @@ def facts(config_path: Path, job: str | None, trying: Callable[[str], None]) -> 
     watcher = watcher_of(config_path)
     wanted = [watcher, *(each.service for each in jobs if each.launcher == "systemd")]
     manager, silence = None, ""
-    if config is None or any(each.launcher == "systemd" for each in config.jobs):
+    if config is None or managed(config.jobs):
         try:
             manager = _manager(wanted)
         except LaunchError as error:
@@ -131,7 +131,7 @@ def facts(config_path: Path, job: str | None, trying: Callable[[str], None]) -> 
         silence=silence,
         report=_report(),
         now=clock.now(),
-        program=_program(config_path),
+        program=here(config_path),
         trying=trying,
     )
 
@@ -141,17 +141,6 @@ def _report() -> DaemonReport | None:
     if not (places.state_folder() / "daemon.lock").exists():
         return None
     return daemon_report()
-
-
-def _program(config_path: Path) -> str:
-    own = Path(sys.executable).parent / "training-watch"
-    reached = shutil.which("training-watch")
-    name = "training-watch"
-    if reached is None or not own.exists() or not own.samefile(reached):
-        name = shlex.quote(str(own))
-    if config_path != places.config_file().absolute():
-        name += f" --config {shlex.quote(str(config_path))}"
-    return name
 
 
 def watcher_of(config_path: Path) -> str:

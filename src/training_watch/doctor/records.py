@@ -17,7 +17,7 @@ from training_watch import places
 from training_watch.config import Job
 from training_watch.cooldown import rest
 from training_watch.database import UPGRADES, VERSION
-from training_watch.describe import day_time, ending, listing
+from training_watch.describe import day_time, ending, listing, logs_of
 from training_watch.doctor.facts import Facts
 from training_watch.doctor.findings import Finding, fault, fine, note
 from training_watch.doctor.machine import unwritable
@@ -27,6 +27,7 @@ from training_watch.records import records_of
 from training_watch.status import JobStatus, status_of
 from training_watch.text import printable
 from training_watch.timespan import spoken
+from training_watch.typed import for_job
 from training_watch.watching.ignore import escaped
 from training_watch.watching.rows import Rows
 from training_watch.wiring import launcher_of, obstacle_of
@@ -205,7 +206,7 @@ def waiting(facts: Facts, job: Job) -> Iterator[Finding]:
         case Reason.OBSTACLE:
             pass
         case _ if wrong is not None:
-            said = f"{facts.program} logs --run {wrong.invocation[:8]}"
+            said = logs_of(wrong.invocation, for_job(facts.config, job, facts.program))
             yield note(f"{_ending(wrong, facts)}; {status.line}", said)
         case _:
             yield fine(status.line)

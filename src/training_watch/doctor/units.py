@@ -10,6 +10,7 @@ from pathlib import Path
 
 from training_watch import __version__, places, units
 from training_watch.config import Job
+from training_watch.describe import read_anew
 from training_watch.doctor.facts import Facts, Unit, file_text, watches
 from training_watch.doctor.findings import Finding, fault, fine, note
 from training_watch.doctor.machine import unwritable
@@ -132,12 +133,9 @@ def daemon(facts: Facts) -> Iterator[Finding]:
 
 def _outdated(facts: Facts, report: DaemonReport, *, own: bool) -> Finding:
     """What the daemon doesn't know yet: a note, but where a job or a folder is not kept for it."""
-    if any(to_be_installed(facts, job) for job in facts.jobs):
-        mend = facts.install
-    elif own:
-        mend = f"systemctl --user reload {facts.watcher}"
-    else:
-        mend = f"kill -HUP {report.pid}   # or end `{facts.program} run`, and start it again"
+    # To install is to start the unit, which can't while a daemon that isn't its own runs.
+    units = own or any(to_be_installed(facts, job) for job in facts.jobs)
+    mend = read_anew(facts.jobs if units else (), facts.install, report.pid)
     if unknown := [job.name for job in facts.jobs if job.name not in report.jobs]:
         return fault(
             f"the running daemon doesn't know {', '.join(unknown)}: the configuration has changed since it read it",
@@ -247,7 +245,7 @@ def training(facts: Facts, job: Job) -> Iterator[Finding]:
             f"systemctl --user reset-failed {unit.name}",
         )
     elif facts.config is not None and (obstacle := obstacle_of(facts.config, job)) is not None:
-        yield fault(obstacle.removesuffix(": run `training-watch install`"), install)
+        yield fault(obstacle.partition(": run `")[0], install)
     elif unit.trouble:
         yield _troubled(unit)
     else:

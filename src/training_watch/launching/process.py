@@ -112,12 +112,14 @@ class Process:
         *,
         log: Path | None = None,
         lock: Path | None = None,
+        hints: Sequence[str] = ("training-watch logs --follow", "training-watch status"),
     ) -> None:
         self.unit = unit
         self.command = tuple(command)
         self._supervisor = list(supervisor)
         self._log = log or log_file(unit)
         self._lock = lock or run_file(unit)
+        self._hints = list(hints)
         self._children: set[int] = set()
 
     def state(self) -> UnitState:
@@ -182,7 +184,7 @@ class Process:
         return runlog.followed(self._log, invocation, running=running)
 
     def hints(self) -> list[str]:
-        return ["training-watch logs --follow", "training-watch status"]
+        return self._hints
 
     def _spawn(self, words: int) -> int:
         program = self._supervisor

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from training_watch import places
-from training_watch.describe import clock_time, counted, day_time, files, logs_of, read_anew, start_it
+from training_watch.describe import clock_time, counted, day_time, files, logs_of, start_it
 from training_watch.events import Moment, Outcome, Reason
 from training_watch.status import JobStatus
 from training_watch.timespan import spoken
+from training_watch.typed import Typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,14 @@ QUESTIONS = (
 _OF_THE_DAEMON = frozenset({Reason.SETTLING, Reason.OBSTACLE, Reason.BALKED})
 
 
-def decision_of(status: JobStatus, now: Moment, *, trigger: str, outdated: bool) -> Decision:
+def decision_of(status: JobStatus, now: Moment, *, typed: Typed, anew: str | None) -> Decision:
     """How the rule came to what the job waits for.
 
-    `trigger` is the command that starts it; `outdated`: the daemon goes by an older text of the configuration.
+    `typed` is how a person calls this program for it. `anew` makes the daemon read the configuration, where it goes by
+    an older text of it.
     """
     decided = Reason.SETTLING if status.reason is Reason.GIT else status.reason
-    steps, asked = [_daemon(status, outdated=outdated)], True
+    steps, asked = [_daemon(status, outdated=anew is not None)], True
     for question in QUESTIONS:
         if question is decided:
             steps.append(Step(str(status.reason), False, status.line))
@@ -68,20 +70,23 @@ def decision_of(status: JobStatus, now: Moment, *, trigger: str, outdated: bool)
             steps.append(Step(str(question), None, f"{_OPEN[question]}, only the daemon would know"))
         else:
             steps.append(Step(str(question), True, _PASSED[question](status, now)))
-    ways = [*_WAYS.get(status.reason, ())] if status.reason else []
+    known = [*_WAYS.get(status.reason, ())] if status.reason else []
     if status.reason in (Reason.SETTLING, Reason.GIT):
-        ways = [_FORCE if status.verdict.left > 0 else _NOW]
+        known = [_FORCE if status.verdict.left > 0 else _NOW]
+    words = {
+        "trigger": typed("trigger"),
+        "logs": typed("logs"),
+        "doctor": f"{typed.program} doctor",
+        "marker": _path(status.job.marker),
+    }
+    ways = [Way(way.command.format_map(words), way.what) for way in known]
     if status.last is not None and status.last.outcome in (Outcome.FAILED, Outcome.INTERRUPTED):
-        ways.insert(0, Way(logs_of(status.last), "what the last one said"))
-    if outdated:
-        ways.insert(0, Way(read_anew([status.job]), "let the configuration count"))
+        ways.insert(0, Way(logs_of(status.last.invocation, typed), "what the last one said"))
+    if anew is not None:
+        ways.insert(0, Way(anew, "let the configuration count"))
     if status.report is None:
-        ways.insert(0, Way(start_it([status.job]), "start the daemon"))
-    told = [
-        replace(way, command=way.command.format(trigger=trigger, marker=_typed(status.job.marker)))
-        for way in ways
-    ]
-    return Decision(tuple(steps), tuple(told))
+        ways.insert(0, Way(start_it([status.job], typed.program), "start the daemon"))
+    return Decision(tuple(steps), tuple(ways))
 
 
 def _daemon(status: JobStatus, *, outdated: bool) -> Step:
@@ -152,20 +157,20 @@ _PASSED: dict[Reason, Callable[[JobStatus, Moment], str]] = {
 _FORCE = Way("{trigger} --force", "train now, in spite of it")
 _AGAIN = Way("{trigger} --force", "try again, when the cause is mended")
 _NOW = Way("{trigger}", "train now, as the cooldown is over")
-_DOCTOR = Way("training-watch doctor", "what is wrong, and how to mend it")
+_DOCTOR = Way("{doctor}", "what is wrong, and how to mend it")
 _WAYS = {
-    Reason.RUNNING: (Way("training-watch logs -f", "follow it"),),
+    Reason.RUNNING: (Way("{logs} -f", "follow it"),),
     Reason.NOTHING: (Way("{trigger} --force", "train the same content again"),),
     Reason.RETRIES: (_AGAIN,),
     Reason.REFUSED: (_AGAIN,),
-    Reason.OWN: (Way("training-watch logs", "which line to add to `ignore`"), _FORCE),
+    Reason.OWN: (Way("{logs}", "which line to add to `ignore`"), _FORCE),
     Reason.COOLDOWN: (_FORCE, Way("rm {marker}", "forget the cooldown")),
     Reason.BALKED: (_DOCTOR,),
     Reason.OBSTACLE: (_DOCTOR,),
 }
 
 
-def _typed(path: Path) -> str:
+def _path(path: Path) -> str:
     """A path as it is typed in a shell."""
     home = places.home()
     return f"~/{shlex.quote(str(path.relative_to(home)))}" if home in path.parents else shlex.quote(str(path))
