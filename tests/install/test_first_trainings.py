@@ -33,7 +33,7 @@ def test_a_first_training_that_failed_is_tried_again_at_once_by_the_corrected_li
     assert "as `install` had written it, and is written anew" in again
     assert "docs: no training has succeeded yet, so the cooldown is not waited for\n" in again
     assert "Training succeeded." in again
-    assert "docs: the last training ended at " in installed(desk), "one has succeeded"
+    assert "docs: the last training ended " in installed(desk), "one has succeeded"
 
 
 def test_a_training_that_failed_after_one_that_succeeded_waits_and_is_told_as_failed_with_the_way_round(
@@ -43,8 +43,8 @@ def test_a_training_that_failed_after_one_that_succeeded_waits_and_is_told_as_fa
     (desk.home / "broken").touch()
     forced()
     told = installed(desk)
-    assert "docs: the last training failed at " in told
-    assert "at the earliest; now: training-watch trigger --force\n" in told
+    assert "docs: the last training failed " in told
+    assert f"at the earliest; now: {PROGRAM} trigger --force\n" in told
     (desk.home / "broken").unlink()
     assert "Training succeeded." in forced()
 
@@ -53,7 +53,7 @@ def test_a_marker_of_which_no_run_is_recorded_is_waited_for(desk: Desk) -> None:
     marker = desk.home / ".cache/crystal/last-training-run"
     marker.parent.mkdir(parents=True)
     marker.touch()
-    assert "docs: the last training ended at " in installed(desk, "--exec", "true")
+    assert "docs: the last training ended " in installed(desk, "--exec", "true")
 
 
 def test_of_several_jobs_the_way_round_names_each(desk: Desk) -> None:
@@ -61,5 +61,5 @@ def test_of_several_jobs_the_way_round_names_each(desk: Desk) -> None:
     with desk.config.open("a") as config:
         config.write('[job.more]\npaths = ["~/project"]\nservice = "more.service"\nlauncher = "process"\n')
         config.write('command = ["true"]\n')
-    assert "now: training-watch trigger docs --force\n" in installed(desk)
-    assert "now: training-watch trigger more --force\n" in installed(desk)
+    assert f"now: {PROGRAM} trigger docs --force\n" in installed(desk)
+    assert f"now: {PROGRAM} trigger more --force\n" in installed(desk)

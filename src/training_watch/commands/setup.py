@@ -11,10 +11,12 @@ from training_watch import clock, places
 from training_watch.check import verdict
 from training_watch.commands import Span, Verbatim, job_names
 from training_watch.config import LauncherName, read_config
+from training_watch.describe import day_time
 from training_watch.events import Outcome
 from training_watch.marker import read_marker
 from training_watch.terminal import FAILED, fail, say
 from training_watch.timespan import spoken
+from training_watch.typed import for_job, here
 
 
 @click.command(
@@ -154,9 +156,9 @@ def _first_trainings(config_path: Path, *, wait: bool) -> None:
     """Start what has never been trained, or never with success; say when the rest may be."""
     from training_watch.start import order_start, records_or_none
 
-    jobs = read_config(config_path).jobs
-    for job in jobs:
-        asked = verdict(read_marker(job.marker), clock.now(), job.settings.cooldown, running=False)
+    config, now = read_config(config_path), clock.now()
+    for job in config.jobs:
+        asked = verdict(read_marker(job.marker), now, job.settings.cooldown, running=False)
         if asked.last_trained is None:
             order_start(config_path, job, wait=wait)
             continue
@@ -168,8 +170,8 @@ def _first_trainings(config_path: Path, *, wait: bool) -> None:
             order_start(config_path, job, force=True, wait=wait)
         elif asked.left > 0:
             how = "failed" if ended and ended[-1] is Outcome.FAILED else "ended"
-            which = f" {job.name}" if len(jobs) > 1 else ""
+            force = for_job(config, job, here(config.path))("trigger", "--force")
             say(
-                f"{job.name}: the last training {how} at {asked.last_trained:%Y-%m-%d %H:%M}; changes are trained in "
-                f"{spoken(asked.left)} at the earliest; now: training-watch trigger{which} --force"
+                f"{job.name}: the last training {how} {day_time(asked.last_trained, now.calendar)}; changes are trained "
+                f"in {spoken(asked.left)} at the earliest; now: {force}"
             )

@@ -19,6 +19,7 @@ from training_watch.installing.template import config_text, listed, paths_line, 
 from training_watch.mends import refused
 from training_watch.program import absolute
 from training_watch.timespan import written
+from training_watch.typed import here
 
 # The name of a job that nobody has named. Its unit is the default one.
 UNNAMED = "docs"
@@ -75,7 +76,7 @@ def configuration(path: Path, wanted: Wanted) -> Configured:
         lines = " and ".join(asked.lines(job))
         raise InstallError(
             f"{path} is there already, and says otherwise: write {lines} in it, below [job.{job.name}], "
-            "then run `training-watch install`"
+            f"then run `{here(path)} install`"
         )
     changed = asked.change(job)
     text = config_text(changed if each is job else each for each in config.jobs)
