@@ -16,6 +16,7 @@ from training_watch.history import SHORT
 from training_watch.launching import MANAGER, SUPERVISOR, Begin, Line
 from training_watch.overview import run_words
 from training_watch.screen import Screen, Style, Styled, bad, dim, warned
+from training_watch.typed import Typed
 
 # Lines of the watcher before a run: what it saw, and what it waited for. Arbitrary.
 LEAD = 3
@@ -58,17 +59,17 @@ def known(begins: Iterable[Begin], runs: Iterable[Run]) -> list[Known]:
     return sorted(found.values(), key=lambda each: each.begin.at)
 
 
-def named(begun: str, runs: Sequence[Known], now: datetime) -> Known:
-    """The run whose name begins so. Raises UnknownRun."""
+def named(begun: str, runs: Sequence[Known], now: datetime, typed: Typed) -> Known:
+    """The run whose name begins so. Raises UnknownRun, with what to type instead."""
     found = [each for each in runs if begun and each.begin.invocation.startswith(begun.lower())]
     if len(found) == 1:
         return found[0]
     if not runs:
-        raise UnknownRun("nothing has trained yet")
+        raise UnknownRun(f"nothing has trained yet: `{typed('status')}` says what it waits for")
     last = ", ".join(each.words(now) for each in reversed((found or runs)[-NAMED:]))
     if found:
         raise UnknownRun(f"{len(found)} runs begin with {begun!r}: {last}; write more of it")
-    raise UnknownRun(f"no run begins with {begun!r}; the last ones are {last}")
+    raise UnknownRun(f"no run begins with {begun!r}; the last ones are {last}: name one of them")
 
 
 @dataclass(frozen=True, slots=True)

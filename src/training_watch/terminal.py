@@ -20,6 +20,7 @@ from training_watch.text import printable
 
 # sysexits.h; what each command ends with is listed in docs/reference.md.
 FAILED, UNAVAILABLE, NOT_NOW, BAD_CONFIG = 1, 69, 75, 78
+USAGE = 2  # what a shell and click end with for wrong words
 INTERRUPTED = 130  # a shell's 128 + SIGINT
 
 # Errors whose message is the whole line.

@@ -314,7 +314,7 @@ def test_mistakes_in_the_configuration_are_faults_with_exit_1_and_the_machine_is
 def test_an_unknown_job_is_a_wrong_word_on_the_command_line(home: Home) -> None:
     done = home.run("doctor", "dogs")
     assert done.returncode == 2
-    assert "did you mean 'docs'" in done.stderr
+    assert done.stderr == f"training-watch: {home.config} has no job 'dogs'; did you mean 'docs'?\n"
 
 
 def test_without_a_manager_that_is_the_fault_and_no_unit_is_asked_for(home: Home) -> None:

@@ -556,3 +556,28 @@ def test_what_is_to_be_typed_names_the_job_where_there_are_several(home: Home) -
 def test_a_program_that_the_shell_does_not_find_is_named_by_its_path(home: Home) -> None:
     told = home.run("status", env=home.environment(PATH="/usr/bin:/bin")).stdout
     assert told.startswith(f"daemon    not running: {PROGRAM} run\n")
+
+
+def test_a_configuration_with_mistakes_is_told_with_what_the_daemon_does_meanwhile(
+    home: Home, manager: Manager
+) -> None:
+    good = home.config.read_text()
+    with daemon(home, manager) as process:
+        trained(home, manager)
+        home.config.write_text(good + 'debounse = "1s"\n')
+        for words in (
+            ["status"],
+            ["why"],
+            ["check"],
+            ["check", "--exit-code"],
+            ["trigger"],
+            ["logs"],
+            ["history"],
+        ):
+            told = home.run(*words)
+            mistake, meanwhile = told.stderr.splitlines()
+            assert (told.returncode, told.stdout) == (78, "")
+            assert "did you mean 'debounce'?" in mistake
+            assert f"the daemon (pid {process.pid}) goes on by what it read before; " in meanwhile
+            assert f"`kill -HUP {process.pid}`" in meanwhile
+    assert len(home.run("status").stderr.splitlines()) == 1, "nobody goes on by it"

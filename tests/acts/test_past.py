@@ -161,7 +161,9 @@ def test_a_filter_that_leaves_nothing_says_of_how_many(home: Home) -> None:
 def test_a_time_that_is_none_is_refused_with_what_is_right(home: Home, time: str) -> None:
     told = home.run("history", "--since", time)
     assert told.returncode == 2
-    assert "write it like 2026-02-16, '2026-02-16 09:00', 3h or 2d" in told.stderr
+    (line,) = told.stderr.splitlines()
+    assert line.startswith(f"training-watch: {time!r} ")
+    assert line.endswith("write it like 2026-02-16, '2026-02-16 09:00', 3h or 2d")
 
 
 def test_a_running_one_is_running_and_one_that_was_killed_is_interrupted(home: Home) -> None:
@@ -277,7 +279,7 @@ def test_a_name_that_no_run_has_is_answered_with_the_last_ones(home: Home) -> No
     assert "nothing has trained yet" in home.run("logs", "--run", "ab").stderr
     one, two = train(home, "exit 0"), train(home, "exit 7")
     told = home.run("logs", "--run", "xyz")
-    assert (told.returncode, told.stdout) == (2, "")
+    assert (told.returncode, told.stdout, told.stderr.count("\n")) == (2, "", 1)
     assert re.search(
         rf"no run begins with 'xyz'; the last ones are {two[:8]} \(today \d\d:\d\d:\d\d, failed\), {one[:8]} \(",
         told.stderr,

@@ -6,14 +6,17 @@ A module is loaded when one of its commands is asked for, so each imports at its
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from training_watch import places
-from training_watch.config import ConfigError, read_config
+from training_watch.config import Config, ConfigError, read_config
+from training_watch.published import daemon_report
 from training_watch.timespan import seconds
+from training_watch.typed import here
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -40,6 +43,25 @@ class Span(click.ParamType[float]):
             return seconds(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+def configuration(path: Path) -> Config:
+    """The configuration. Where it has mistakes, what a running daemon does meanwhile is told beside them. Raises ConfigError."""
+    try:
+        return read_config(path)
+    except ConfigError as error:
+        report = daemon_report()
+        if report is None or report.config != str(path):
+            raise
+        raise ConfigError(
+            [
+                *error.mistakes,
+                (
+                    f"the daemon (pid {report.pid}) goes on by what it read before; once the file is right: "
+                    f"`{here(path)} install`, or `kill -HUP {report.pid}` where no unit runs it"
+                ),
+            ]
+        ) from None
 
 
 def job_names(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:  # noqa: ARG001 - click's signature

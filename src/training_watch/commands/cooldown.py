@@ -10,8 +10,8 @@ import click
 
 from training_watch import clock, places
 from training_watch.check import Verdict, verdict
-from training_watch.commands import Verbatim, job_argument, json_option
-from training_watch.config import Config, ConfigError, read_config
+from training_watch.commands import Verbatim, configuration, job_argument, json_option
+from training_watch.config import Config, ConfigError
 from training_watch.database import DatabaseError
 from training_watch.describe import read_anew
 from training_watch.launching import LaunchError
@@ -89,7 +89,7 @@ def trigger(
 
     if wait and no_watch:
         raise click.UsageError("--wait and --no-watch exclude each other: give one of them")
-    config = read_config(config_path)
+    config = configuration(config_path)
     one = config.job(job)
     _warn_of_an_older_daemon(config)
     order_start(config_path, one, force=force, wait=wait, no_watch=no_watch, dry_run=dry_run)
@@ -100,7 +100,7 @@ def _verdict(config_path: Path, job: str | None) -> Verdict:
     from training_watch.start import records_or_none
     from training_watch.wiring import launcher_of
 
-    config = read_config(config_path)
+    config = configuration(config_path)
     one = config.job(job)
     _warn_of_an_older_daemon(config)
     launcher = launcher_of(config_path, one)

@@ -11,7 +11,7 @@ import click
 from training_watch.commands import Verbatim, job_argument, json_option
 from training_watch.config import ConfigError
 from training_watch.screen import Screen
-from training_watch.terminal import FAILED, say, show, warn
+from training_watch.terminal import FAILED, USAGE, fail, say, show, warn
 
 
 @click.command(
@@ -45,7 +45,7 @@ def doctor(job: str | None, as_json: bool) -> None:
     try:
         found = doctors.examine(config_path, job, trying)
     except ConfigError as error:
-        raise click.BadParameter(str(error), param_hint="JOB") from None
+        fail(str(error), USAGE)
     if as_json:
         say(json.dumps(doctors.as_json(config_path, found), indent=1))
     else:

@@ -9,10 +9,9 @@ import click
 
 from training_watch import clock
 from training_watch import history as past
-from training_watch.commands import Verbatim, job_argument, json_option
-from training_watch.config import read_config
+from training_watch.commands import Verbatim, configuration, job_argument, json_option
 from training_watch.screen import Screen
-from training_watch.terminal import show
+from training_watch.terminal import USAGE, fail, show
 from training_watch.typed import here
 from training_watch.wiring import launcher_of
 
@@ -52,11 +51,11 @@ def history(
     When each began, how it ended and after how long, who started it, how many files had changed, and what came of it:
     the quality that the training named, or its error. `training-watch logs --run RUN` shows what one said.
     """
-    config, now = read_config(config_path), clock.calendar()
+    config, now = configuration(config_path), clock.calendar()
     try:
         began = past.moment(since, now) if since is not None else None
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--since") from None
+        fail(str(error), USAGE)
     words = [*(["--failed"] if failed else []), *([f"--since {since}"] if since else [])]
     wanted = past.Filter(failed, began, " ".join(words))
     jobs = [config.job(job)] if job else list(config.jobs)

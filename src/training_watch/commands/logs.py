@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 from training_watch import clock, places
 from training_watch import history as past
 from training_watch import logs as voices
-from training_watch.commands import Verbatim, job_argument, json_option
+from training_watch.commands import Verbatim, configuration, job_argument, json_option
 from training_watch.config import ConfigError, Job, read_config
 from training_watch.database import DatabaseError
 from training_watch.describe import day_time, start_it
@@ -22,8 +22,8 @@ from training_watch.launching import Line, Log
 from training_watch.logs import Known, Voices
 from training_watch.runs import KEPT
 from training_watch.screen import Screen
-from training_watch.terminal import FAILED, show, warn
-from training_watch.typed import here
+from training_watch.terminal import FAILED, USAGE, fail, show, warn
+from training_watch.typed import for_job, here
 from training_watch.wiring import log_of
 
 
@@ -86,17 +86,18 @@ def logs(
     """
     if following and begun is not None:
         raise click.UsageError("--follow goes on from run to run: leave out --run")
-    config = read_config(config_path)
+    config = configuration(config_path)
     one, watcher = config.job(job), watcher_of(config_path)
     others = tuple(each.name for each in config.jobs if each.name != one.name)
-    talk = _Talk(Voices(Screen.of(), one, watcher, others), as_json, last, here(config_path))
+    typed = for_job(config, one, here(config_path))
+    talk = _Talk(Voices(Screen.of(), one, watcher, others), as_json, last, typed.program)
     log = log_of(one, watcher)
     known = voices.known(log.begins(), _recorded(one))
     if begun is not None:
         try:
-            run = voices.named(begun, known, clock.calendar())
+            run = voices.named(begun, known, clock.calendar(), typed)
         except voices.UnknownRun as error:
-            raise click.BadParameter(str(error), param_hint="--run") from None
+            fail(str(error), USAGE)
         _tell_run(talk, log, run)
     else:
         _tell(talk, log, known[-1] if known else None, following=following)

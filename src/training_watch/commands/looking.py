@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from training_watch import clock
-from training_watch.commands import Verbatim, job_argument, json_option
-from training_watch.config import Config, Job, read_config
+from training_watch.commands import Verbatim, configuration, job_argument, json_option
+from training_watch.config import Config, Job
 from training_watch.describe import read_anew
 from training_watch.events import Moment
 from training_watch.overview import overview
@@ -47,7 +47,7 @@ def status(config_path: Path, job: str | None, as_json: bool, following: bool) -
     program = here(config_path)
 
     def look(screen: Screen) -> tuple[object, list[str]]:
-        config, report, now = read_config(config_path), daemon_report(), clock.now()
+        config, report, now = configuration(config_path), daemon_report(), clock.now()
         jobs = [config.job(job)] if job else list(config.jobs)
         found = [_status(config, each, report, now) for each in jobs]
         told = _as_json(config, found, report)
@@ -85,7 +85,7 @@ def why(config_path: Path, path: Path | None, as_json: bool) -> None:
     there or removed: whether it is watched or ignored, by which rule of which file, when its content was seen, which
     run read it, or that it is pending.
     """
-    config, report, now = read_config(config_path), daemon_report(), clock.now()
+    config, report, now = configuration(config_path), daemon_report(), clock.now()
     if path is None:
         _why_jobs(config, report, now, as_json=as_json)
     else:
