@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from training_watch.watching.snapshot import Snapshot
 from watching.tree import Tree
 
 NAMES = ["a", "b", "a!", "d", "x.swp", ".gitignore"]
@@ -90,4 +91,53 @@ def test_hints_lead_to_the_same_snapshot_as_a_walk(acts: list[tuple[str, str, st
         tree.see_all()
         assert tree.known() == hinted
         tree.train()
+        tree.close()
+
+
+EDITS = st.lists(st.tuples(st.sampled_from(["a", "d/b"]), st.sampled_from(["1", "2", ""])), max_size=2)
+# Edits, whether the paths are right when a run begins; edits during it, whether they are right at its end, and how it ended.
+RUNS = st.tuples(EDITS, st.booleans(), EDITS, st.booleans(), st.booleans())
+
+
+def edit(tree: Tree, edits: list[tuple[str, str]]) -> set[bytes]:
+    for name, text in edits:
+        if text:
+            tree.write(name, text)
+        else:
+            (tree.root / name).unlink(missing_ok=True)
+    return {os.fsencode(tree.root / name) for name, _ in edits}
+
+
+@settings(max_examples=150, deadline=None)
+@given(runs=st.lists(RUNS, min_size=1, max_size=5), last=EDITS)
+def test_what_the_last_good_run_can_not_be_sure_to_have_read_is_pending(
+    runs: list[tuple[list[tuple[str, str]], bool, list[tuple[str, str]], bool, bool]],
+    last: list[tuple[str, str]],
+) -> None:
+    """Also where the folder was in no path for a time. What comes and goes between two looks is for the hints to tell."""
+    with TemporaryDirectory() as place:
+        tree = Tree(Path(place))
+        right = tree.snapshot
+        slip = Snapshot(tree.connection, "docs.service", [tree.roots[0] + b"-typo"], tree.ignore)
+        read, unsure = dict[bytes, bytes](), set[bytes]()
+        for before, begins_right, during, ends_right, succeeds in runs:
+            edit(tree, before)
+            tree.snapshot = right if begins_right else slip
+            tree.begin()
+            reading = truth(tree) if begins_right else {}
+            touched = edit(tree, during)
+            tree.snapshot = right if ends_right else slip
+            tree.see_all(running=True)
+            if succeeds:
+                tree.snapshot.succeed()
+                found = truth(tree) if ends_right else {}
+                read, unsure = reading, touched & (reading.keys() | found.keys())
+            else:
+                tree.snapshot.fail()
+        edit(tree, last)
+        tree.snapshot = right
+        tree.see_all()
+        now = truth(tree)
+        owed = unsure | {path for path in now.keys() | read.keys() if now.get(path) != read.get(path)}
+        assert {os.path.relpath(os.fsdecode(path), tree.root) for path in owed} <= tree.pending()
         tree.close()
