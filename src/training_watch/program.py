@@ -21,8 +21,9 @@ DEFAULT_COMMAND = ("crystal", "train")
 
 # Programs that run a script, and their options that take no value and leave the next word a script. Any other option
 # (-c, -m, -e, --require) may make that word something else.
+_PYTHON = r"(python|pypy)[\d.]*"
 _INTERPRETERS = {
-    r"(python|pypy)[\d.]*": "-[bBdEhiIOPqsSuvx]+",
+    _PYTHON: "-[bBdEhiIOPqsSuvx]+",
     r"(ba|da|k|z|)sh": "-[aefhikmnpuvx]+",
     r"(node|nodejs|deno|ruby|perl|php|Rscript|julia|lua)[\d.]*": "(?!)",
 }
@@ -54,7 +55,7 @@ def program_of(job: Job) -> Program:
     command = (_found(name), *words)
     if script := missing_script(command, places.home()):
         mend = (
-            "put it there, or name another as `command`"
+            "put it there, or name another command"
             if script in words
             else "commands run in the home folder, so name the script by its absolute path"
         )
@@ -70,8 +71,10 @@ def missing_script(command: Sequence[str], folder: Path) -> str | None:
         return None
     rest = itertools.dropwhile(re.compile(plain).fullmatch, command[1:])
     script = next(rest, "")
-    # A bare word may be `deno run`, what bash finds on PATH, or what node adds .js to.
-    if script.startswith("-") or not (script.startswith("/") or Path(script).suffix):
+    if not script or script.startswith("-"):
+        return None
+    # A bare word may be `deno run`, what bash finds on PATH, or what node adds .js to; to Python it is a path.
+    if not (script.startswith("/") or Path(script).suffix or re.fullmatch(_PYTHON, known)):
         return None
     path = script if script.startswith("/") else str(folder / script)
     return path if is_nothing(Path(path)) else None
@@ -106,6 +109,6 @@ def _found(name: str) -> str:
         found = shutil.which(name, path=os.pathsep.join(search))
     if found is None:
         raise NoProgram(
-            f"the command {name!r} is not there, or can't be executed: install it, or name another as `command`"
+            f"the command {name!r} is not there, or can't be executed: install it, or name another command"
         )
     return str(absolute(Path(found)))

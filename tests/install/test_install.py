@@ -490,6 +490,16 @@ def test_a_word_that_may_be_no_script_is_left_to_the_program(desk: Desk, command
     assert desk.install(exec_command=command).jobs[0].command == tuple(command.split())
 
 
+@pytest.mark.parametrize("command", ["python3 train", "python3 -u train", "python3 tools/train --fast"])
+def test_a_script_of_python_needs_no_suffix_to_be_missed(desk: Desk, command: str) -> None:
+    with pytest.raises(InstallError, match=rf"runs {re.escape(str(desk.home))}/(tools/)?train, which is not there"):
+        desk.install(exec_command=command)
+    (desk.home / "tools").mkdir()
+    for script in ("train", "tools/train"):
+        (desk.home / script).touch()
+    assert desk.install(exec_command=command).jobs[0].command == tuple(command.split())
+
+
 @pytest.mark.parametrize("command", ["make docs && make train", "train | tee log", "train > log"])
 def test_a_command_for_a_shell_is_told_so(desk: Desk, command: str) -> None:
     with pytest.raises(InstallError, match="no shell reads"):
