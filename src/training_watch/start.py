@@ -29,6 +29,7 @@ from training_watch.wiring import launcher_of
 
 # How long `trigger` watches a start before it says that it went well.
 FIRST_PHASE = 5.0
+_UNCHANGED = "Nothing changed since the last training.\n"
 _DEFERRED = (
     "{}: the training said: not now (exit 75); that is no run, the marker stays as it is: try again later"
 )
@@ -59,15 +60,15 @@ def order_start(
 
     launcher = launcher_of(config_path, job)
     now, typed = clock.now(), for_job(read_config(config_path), job, here(config_path))
-    say("=== Triggering Knowledge Model Training ===\n")
+    what = "Knowledge Model Training" if job.service == places.TRAINING_UNIT else job.name
+    say(f"=== Triggering {what} ===\n")
     say(f"Service: {job.service}")
     say(f"Timestamp: {_utc(now)}")
     say(f"Force: {'true' if force else 'false'}\n")
     with records_or_none(job) as records:
-        if records is not None and _nothing_changed(job, records, now, look=not dry_run):
-            say("Nothing changed since the last training.\n")
+        unchanged = records is not None and _nothing_changed(job, records, now, look=not dry_run)
         if dry_run:
-            _tell_dry(job, launcher, now, force=force)
+            _tell_dry(job, launcher, now, force=force, unchanged=unchanged)
             return
         outcome = start(
             job, launcher, records, starter=Starter.TRIGGER, forced=force, now=clock.now, say=warn
@@ -78,6 +79,8 @@ def order_start(
         case NotStarted(why):
             fail(f"{job.service} was not started: {why}", FAILED)
         case Started(invocation):
+            if unchanged:
+                say(_UNCHANGED)
             _tell_started(job, launcher, invocation, typed, wait=wait, no_watch=no_watch)
 
 
@@ -111,11 +114,13 @@ def _tell_held(job: Job, asked: Verdict, now: Moment) -> NoReturn:
     raise SystemExit(NOT_NOW)
 
 
-def _tell_dry(job: Job, launcher: Launcher, now: Moment, *, force: bool) -> None:
+def _tell_dry(job: Job, launcher: Launcher, now: Moment, *, force: bool, unchanged: bool) -> None:
     unit = launcher.state()
     asked = verdict(read_marker(job.marker), now, job.settings.cooldown, running=unit.active or unit.queued)
     if asked.reason == "already_running" or not (asked.should_train or force):
         _tell_held(job, asked, now)
+    if unchanged:
+        say(_UNCHANGED)
     say(f"Would start {job.service}.")
 
 

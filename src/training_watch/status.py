@@ -57,9 +57,10 @@ class JobStatus:
 
     @property
     def tries(self) -> int:
-        """How often the pending content was tried and failed."""
-        pending = self.state.pending
-        return failures(self.state.history, pending.content) if pending is not None else 0
+        """How often the content that is there now was tried and failed; 0 while an edit of it is not compared yet."""
+        pending, edited = self.state.pending, self.state.burst is not None
+        edited = edited or (self.report is not None and self.report.touched > 0)
+        return failures(self.state.history, pending.content) if pending is not None and not edited else 0
 
 
 def status_of(

@@ -278,11 +278,17 @@ def test_the_question_that_decides_is_what_status_waits_for(home: Home, manager:
         (home.path / "go").touch()
         eventually(lambda: job(home)["waiting_for"] == "nothing_pending", 20, "it is over")
         assert decisive(home) == "nothing_pending"
+        assert "Nothing changed" in home.run("trigger", "--dry-run", "--force").stdout
+        assert "Nothing changed" not in home.run("trigger", "--dry-run").stdout, (
+            "the cooldown is reason enough"
+        )
         home.edit("two")
         eventually(lambda: job(home)["waiting_for"] == "cooldown", 20, "it waits for the cooldown")
         assert decisive(home) == "cooldown"
         passed = [step["question"] for step in why(home)["jobs"]["docs"]["steps"] if step["passed"]]
         assert passed[:5] == ["daemon", "already_running", "settling", "nothing_pending", "obstacle"]
+        dry = home.run("trigger", "--dry-run", "--force").stdout
+        assert "Nothing changed" not in dry
         commands = [way["command"] for way in why(home)["jobs"]["docs"]["ways"]]
         assert commands == ["training-watch trigger --force", "rm ~/.cache/crystal/last-training-run"]
         (home.path / "code").write_text("3")
@@ -476,6 +482,31 @@ def test_a_followed_run_that_fails_ends_with_its_result_and_where_to_read_on(hom
         f"training failed (exit status 4): `training-watch logs --run {run}` shows what it said"
         in done.stderr
     )
+
+
+def test_what_is_asked_only_after_what_decided_is_one_line(home: Home, manager: Manager) -> None:
+    with daemon(home, manager):
+        trained(home, manager)
+        page, steps = home.run("why").stdout, why(home)["jobs"]["docs"]["steps"]
+    assert "  → nothing to train\n" in page
+    (after,) = re.findall(r"^  · (.*)\n", page, re.MULTILINE)
+    assert after == "asked after that: unit, refusal, retries, own changes, cooldown, last start"
+    assert [step["passed"] for step in steps].count(None) == 6, "programs have each of them"
+
+
+def test_an_edit_that_is_not_compared_yet_has_not_been_tried(home: Home, manager: Manager) -> None:
+    home.mode("exit 1")
+    home.config.write_text(home.config.read_text().replace('"200ms"', '"20s"').replace('"2s"', '"40s"'))
+    with daemon(home, manager):
+        until(lambda: "READY=1" in manager, "it watches")
+        assert home.run("trigger", "--wait").returncode == 1
+        eventually(lambda: job(home)["waiting_for"] == "cooldown", 20, "the failed run is known")
+        assert "1 time on this content" in home.run("status").stdout
+        assert "tried 1 time on this content" in home.run("why").stdout
+        home.edit("mended")
+        eventually(lambda: job(home)["waiting_for"] == "settling", 10, "the change is seen")
+        assert "on this content" not in home.run("status").stdout
+        assert "on this content" not in home.run("why").stdout
 
 
 def test_while_an_edit_settles_both_waits_are_told(home: Home, manager: Manager) -> None:

@@ -37,10 +37,11 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The steps, and the ways round the one that decided."""
+    """The steps, and the ways round the one that decided; what the last steps, after that one, would have asked."""
 
     steps: tuple[Step, ...]
     ways: tuple[Way, ...]
+    after: tuple[str, ...]
 
 
 # As decide asks them: while git is busy a burst is held, so these two are one question.
@@ -59,13 +60,15 @@ def decision_of(status: JobStatus, now: Moment, *, typed: Typed, anew: str | Non
     an older text of it.
     """
     decided = Reason.SETTLING if status.reason is Reason.GIT else status.reason
-    steps, asked = [_daemon(status, outdated=anew is not None)], True
+    steps, after = [_daemon(status, outdated=anew is not None)], list[str]()
+    asked = True
     for question in QUESTIONS:
         if question is decided:
             steps.append(Step(str(status.reason), False, status.line))
             asked = False
         elif not asked:
             steps.append(Step(str(question), None, _OPEN[question]))
+            after.append(_SUBJECTS[question])
         elif question in _OF_THE_DAEMON and status.report is None:
             steps.append(Step(str(question), None, f"{_OPEN[question]}, only the daemon would know"))
         else:
@@ -86,7 +89,7 @@ def decision_of(status: JobStatus, now: Moment, *, typed: Typed, anew: str | Non
         ways.insert(0, Way(anew, "let the configuration count"))
     if status.report is None:
         ways.insert(0, Way(start_it([status.job], typed.program), "start the daemon"))
-    return Decision(tuple(steps), tuple(ways))
+    return Decision(tuple(steps), tuple(ways), tuple(after))
 
 
 def _daemon(status: JobStatus, *, outdated: bool) -> Step:
@@ -109,6 +112,19 @@ _OPEN = {
     Reason.OWN: "whether there are other changes than the training's own",
     Reason.COOLDOWN: "whether the cooldown is over",
     Reason.BALKED: "whether the last start came to something",
+}
+
+
+# The same in a word or two.
+_SUBJECTS = {
+    Reason.SETTLING: "the edit",
+    Reason.NOTHING: "content",
+    Reason.OBSTACLE: "unit",
+    Reason.REFUSED: "refusal",
+    Reason.RETRIES: "retries",
+    Reason.OWN: "own changes",
+    Reason.COOLDOWN: "cooldown",
+    Reason.BALKED: "last start",
 }
 
 

@@ -20,10 +20,12 @@ SCHEMA = 1
 
 
 def decision_lines(screen: Screen, status: JobStatus, decision: Decision, now: datetime) -> list[str]:
-    """A job's heading, the steps as a list, what the last run was, and the ways round."""
+    """A job's heading, the steps as a list to the one that decided, what the last run was, and the ways round."""
     lines = screen.row(strong(status.job.name), strong(status.line), indent=0)
-    for step in decision.steps:
+    for step in decision.steps[: len(decision.steps) - len(decision.after)]:
         lines += screen.line(*_step(step, status), indent=2, hang=2)
+    if decision.after:
+        lines += screen.line(dim(f"· asked after that: {', '.join(decision.after)}"), indent=2, hang=2)
     if status.last:
         lines += screen.row(dim("last run"), *run_words(status.last, now))
         if status.last.error:
