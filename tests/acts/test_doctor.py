@@ -9,16 +9,21 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from acts.conftest import PROGRAM, Home, Manager
+from acts.conftest import PROGRAM, Home
+from acts.conftest import Manager as Listener
 from acts.test_daemon import until
 from acts.test_degraded import limited_daemon
 from needs import lacking
+from training_watch import clock
 from training_watch.doctor import Finding, as_lines
+from training_watch.doctor.facts import Facts, Manager, Unit
 from training_watch.doctor.findings import fault, fine, note
+from training_watch.doctor.units import active
 from training_watch.screen import Screen
 
 
@@ -47,7 +52,7 @@ def type_it(home: Home, mend: str) -> None:
 
 
 @contextmanager
-def daemon(home: Home, manager: Manager) -> Iterator[subprocess.Popen[bytes]]:
+def daemon(home: Home, manager: Listener) -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen([PROGRAM, "run"], env=home.environment(NOTIFY_SOCKET=str(manager.path)),
                           stderr=subprocess.DEVNULL) as process:  # fmt: skip
         try:
@@ -59,7 +64,7 @@ def daemon(home: Home, manager: Manager) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_without_a_manager_a_trained_job_and_a_daemon_are_all_that_it_takes(
-    home: Home, manager: Manager
+    home: Home, manager: Listener
 ) -> None:
     assert home.run("trigger", "--wait").returncode == 0
     with daemon(home, manager):
@@ -70,16 +75,42 @@ def test_without_a_manager_a_trained_job_and_a_daemon_are_all_that_it_takes(
         assert home.run("doctor").stdout.splitlines()[-1].endswith("nothing would stop a training")
 
 
-def test_what_is_well_is_told_in_a_sentence_and_by_name_where_something_is_not(
-    home: Home, manager: Manager
-) -> None:
+def test_what_is_well_is_told_in_a_sentence_also_beside_a_fault(home: Home, manager: Listener) -> None:
     with daemon(home, manager):
         told = home.run("doctor").stdout
         assert (
             "\nfine      the daemon runs; the training can be executed; its folders can be read and are watched; "
             in (f"\n{told}")
         )
-    assert "\nfine      configuration, state.db, disk, " in home.run("doctor").stdout
+    assert (
+        "\nfine      the training can be executed; its folders can be read; what was trained is remembered; the disk "
+        "has room\n" in home.run("doctor").stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("restarts", "lived", "verdict", "told"),
+    [
+        (0, 5.0, "note", "has ended after 5.0s (signal, signal KILL); systemd is about to start it again"),
+        (3, 86400.0, "note", "has ended after 1d (signal, signal KILL); systemd is about to start it again"),
+        (1, 5.0, "fault", "ends again and again (signal, signal KILL)"),
+    ],
+)
+def test_one_accident_of_the_daemon_is_no_loop(restarts: int, lived: float, verdict: str, told: str) -> None:
+    name = "training-watch.service"
+    shown = {
+        "LoadState": "loaded", "ActiveState": "activating", "SubState": "auto-restart", "Result": "signal",
+        "ExecMainCode": "2", "ExecMainStatus": "9", "NRestarts": str(restarts),
+        "ExecMainStartTimestampMonotonic": "1000000", "ExecMainExitTimestampMonotonic": f"{1000000 + lived * 1e6:.0f}",
+    }  # fmt: skip
+    (found,) = active(
+        Facts(
+            config_path=Path("/config.toml"), config=None, mistakes=(), jobs=(), watcher=name,
+            manager=Manager(257, Path("/units"), {name: Unit(name, shown)}), silence="", report=None, now=clock.now(),
+            program="training-watch", trying=print,
+        )
+    )  # fmt: skip
+    assert (found.verdict.value, found.text) == (verdict, f"{name} {told}")
 
 
 def test_a_claim_is_made_only_where_it_was_shown_of_every_job() -> None:
@@ -125,7 +156,7 @@ def test_a_mend_is_never_folded() -> None:
 
 
 def test_a_configuration_that_the_daemon_has_not_read_is_told_with_what_makes_it_read_it(
-    home: Home, manager: Manager
+    home: Home, manager: Listener
 ) -> None:
     with daemon(home, manager) as process:
         assert of(examined(home), "daemon")["verdict"] == "fine"
@@ -138,7 +169,7 @@ def test_a_configuration_that_the_daemon_has_not_read_is_told_with_what_makes_it
         until(lambda: of(examined(home), "daemon")["verdict"] == "fine", "it goes by the new text")
 
 
-def test_a_folder_that_the_daemon_has_not_read_of_is_a_fault(home: Home, manager: Manager) -> None:
+def test_a_folder_that_the_daemon_has_not_read_of_is_a_fault(home: Home, manager: Listener) -> None:
     (home.path / "more").mkdir()
     with daemon(home, manager):
         home.config.write_text(home.config.read_text().replace('/docs"]', f'/docs", "{home.path}/more"]'))
@@ -149,7 +180,7 @@ def test_a_folder_that_the_daemon_has_not_read_of_is_a_fault(home: Home, manager
         until(lambda: of(examined(home), "daemon")["verdict"] == "fine", "it watches the folder")
 
 
-def test_a_job_that_the_daemon_has_not_read_of_is_a_fault(home: Home, manager: Manager) -> None:
+def test_a_job_that_the_daemon_has_not_read_of_is_a_fault(home: Home, manager: Listener) -> None:
     with daemon(home, manager):
         home.config.write_text(
             f"{home.config.read_text()}\n{home.config.read_text().replace('docs]', 'more]')}"
@@ -328,7 +359,7 @@ def test_without_a_manager_that_is_the_fault_and_no_unit_is_asked_for(home: Home
     assert "enable-linger" in of(found, "manager")["mend"] or "launcher" in of(found, "manager")["mend"]
 
 
-def test_a_watch_limit_is_told_with_the_line_that_raises_it(home: Home, manager: Manager) -> None:
+def test_a_watch_limit_is_told_with_the_line_that_raises_it(home: Home, manager: Listener) -> None:
     for number in range(10):
         (home.path / f"docs/part-{number}").mkdir()
         home.edit("text", f"part-{number}/a.md")

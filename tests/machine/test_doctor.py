@@ -148,6 +148,13 @@ FAULTS = [
         "running", "is stopped: nobody watches", "systemctl --user start training-watch.service",
     ),
     Fault(
+        "the watcher was killed once",
+        "systemctl --user kill -s KILL training-watch;"
+        "until [ $(systemctl --user show -p SubState --value training-watch) = auto-restart ]; do sleep 0.1; done",
+        "running", "(signal, signal KILL); systemd is about to start it again", "journalctl --user -u training-watch",
+        undo="systemctl --user start training-watch", verdict="note",
+    ),
+    Fault(
         "the watcher is disabled", "systemctl --user disable training-watch",
         "enabled", "is not enabled", "systemctl --user enable training-watch.service",
     ),

@@ -29,7 +29,8 @@ from training_watch.units import DROP_IN
 
 PROPERTIES = (
     "LoadState", "LoadError", "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload", "FragmentPath",
-    "DropInPaths", "Result", "ExecMainStatus", "MainPID",
+    "DropInPaths", "Result", "ExecMainCode", "ExecMainStatus", "MainPID", "NRestarts",
+    "ExecMainStartTimestampMonotonic", "ExecMainExitTimestampMonotonic",
 )  # fmt: skip
 
 

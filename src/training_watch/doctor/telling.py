@@ -17,7 +17,7 @@ SCHEMA = 1
 
 
 def as_lines(screen: Screen, found: Sequence[Finding]) -> list[str]:
-    """The whole screen. Without a fault, what is well is told as what people worry about; with one, as what to rule out."""
+    """The whole screen: faults, notes, and what is well of all that people worry about."""
     jobs = {each.job for each in found if each.job is not None}
     several = len(jobs) > 1
     lines: list[str] = []
@@ -25,10 +25,7 @@ def as_lines(screen: Screen, found: Sequence[Finding]) -> list[str]:
         for each in found:
             if each.verdict is verdict:
                 lines += [*_told(screen, each, several=several), ""]
-    well = [_name(each, several=several) for each in found if each.verdict is Verdict.FINE]
-    ill = any(each.verdict is Verdict.FAULT for each in found)
-    told = ", ".join(dict.fromkeys(well)) if ill else _reassurance(found, several=several)
-    if told:
+    if told := _reassurance(found, several=several):
         lines += screen.row(dim("fine"), dim(told), indent=0)
     return [*lines, *screen.line(*_summary(found))]
 

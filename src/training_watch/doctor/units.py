@@ -10,7 +10,7 @@ from pathlib import Path
 
 from training_watch import __version__, places, units
 from training_watch.config import Job
-from training_watch.describe import read_anew
+from training_watch.describe import ending, read_anew
 from training_watch.doctor.facts import Facts, Unit, file_text, watches
 from training_watch.doctor.findings import Finding, fault, fine, note
 from training_watch.doctor.machine import unwritable
@@ -18,9 +18,14 @@ from training_watch.doctor.program import correct_command, to_be_installed, unin
 from training_watch.doctor.records import unread
 from training_watch.installing.plan import InstallError, RemoveFile, WriteFile
 from training_watch.installing.unitfiles import installed, plan_units, text_of
+from training_watch.launching.exits import exit_status
 from training_watch.published import DaemonReport, fingerprint, outdated
+from training_watch.timespan import took
 from training_watch.units import DROP_IN, UnitError
 from training_watch.wiring import obstacle_of
+
+# In seconds. One that ended sooner after a restart is in a loop; later it is a second accident. Arbitrary.
+SHORT_LIFE = 600.0
 
 _ENABLED = frozenset({"enabled", "enabled-runtime", "linked", "linked-runtime", "static", "alias"})
 
@@ -69,10 +74,14 @@ def active(facts: Facts) -> Iterator[Finding]:
         case "active", _:
             yield fine(f"{unit.name} is running")
         case "activating", "auto-restart":
-            yield fault(
-                f"{unit.name} ends again and again ({_ending(unit)})",
-                f"journalctl --user -u {unit.name} -n 20   # says why",
-            )
+            see, lived = f"journalctl --user -u {unit.name} -n 20   # says why", _lived(unit)
+            if unit.shown.get("NRestarts", "0") != "0" and lived < SHORT_LIFE:
+                yield fault(f"{unit.name} ends again and again ({_ending(unit)})", see)
+            else:
+                yield note(
+                    f"{unit.name} has ended after {took(lived)} ({_ending(unit)}); systemd is about to start it again",
+                    see,
+                )
         case "activating" | "reloading", _:
             yield note(f"{unit.name} is just starting")
         case "failed", _ if unit.shown.get("ExecMainStatus") == "78":
@@ -89,8 +98,18 @@ def active(facts: Facts) -> Iterator[Finding]:
             yield fault(f"{unit.name} is stopped: nobody watches", f"systemctl --user start {unit.name}")
 
 
+def _lived(unit: Unit) -> float:
+    """Seconds from the start of the unit's last process to its end; 0 where there was none."""
+    began, ended = (
+        int(unit.shown.get(f"ExecMain{which}TimestampMonotonic") or 0) for which in ("Start", "Exit")
+    )
+    return max(0, ended - began) / 1e6
+
+
 def _ending(unit: Unit) -> str:
-    return f"{unit.shown.get('Result')}, exit status {unit.shown.get('ExecMainStatus')}"
+    """How it ended: systemd's word for it, and the program's status or signal."""
+    status = exit_status(unit.shown.get("ExecMainCode", ""), unit.shown.get("ExecMainStatus", ""))
+    return ", ".join(filter(None, (unit.shown.get("Result", ""), ending(status))))
 
 
 def daemon(facts: Facts) -> Iterator[Finding]:
