@@ -142,6 +142,88 @@ def test_a_folder_that_goes_is_absent_and_nothing_is_trained_for_it(home: Home, 
         assert home.runs() == 1
 
 
+def rewrite(home: Home, before: str, after: str) -> None:
+    text = home.config.read_text()
+    assert before in text
+    home.config.write_text(text.replace(before, after))
+
+
+def reload(process: subprocess.Popen[str], manager: Manager) -> None:
+    ready = manager.count("READY=1")
+    process.send_signal(signal.SIGHUP)
+    until(lambda: manager.count("READY=1") == ready + 1, "it has reloaded")
+
+
+def looked(home: Home, job: str) -> bool:
+    """Whether the daemon has looked at everything since it was started or reloaded, and waits for nothing but a change."""
+    status = json.loads(home.run("status", "--json").stdout)["jobs"][job]
+    return (
+        bool(status["watching"] and status["watching"]["rescans"])
+        and status["waiting_for"] == "nothing_pending"
+    )
+
+
+def test_a_renamed_job_keeps_what_it_was_trained_on(home: Home, manager: Manager) -> None:
+    home.configure(cooldown="0")
+    with daemon(home, manager) as process:
+        until(lambda: home.runs() == 1 and "STATUS=nothing to train" in manager, "a first training")
+        rewrite(home, "[job.docs]", "[job.site]")
+        reload(process, manager)
+        until(lambda: looked(home, "site"), "it has nothing to train by its new name")
+        home.edit("an edit")
+        until(lambda: home.runs() == 2, "an edit is trained")
+        until(lambda: looked(home, "site"), "and then nothing")
+    rewrite(home, "[job.site]", "[job.again]")
+    with daemon(home, manager):
+        until(lambda: looked(home, "again"), "nor is there after a restart")
+        assert home.runs() == 2
+
+
+def test_a_job_that_is_renamed_while_its_training_runs_has_been_trained(home: Home, manager: Manager) -> None:
+    home.configure(cooldown="0")
+    home.mode("while [ ! -e go ]; do sleep 0.05; done")
+    with daemon(home, manager) as process:
+        until(lambda: "STATUS=training since " in manager, "a training runs")
+        rewrite(home, "[job.docs]", "[job.site]")
+        reload(process, manager)
+        (home.path / "go").touch()
+        until(lambda: looked(home, "site"), "it has nothing to train by its new name")
+        assert home.runs() == 1
+
+
+def test_a_run_that_ends_by_another_name_than_it_began_has_read_what_it_was_given(home: Home) -> None:
+    home.edit("as it stays", "other.md")
+    unit = home.environment(INVOCATION_ID="0" * 32, SERVICE_RESULT="success")
+    assert home.run("begin", "crystal-train.service", env=unit).returncode == 0
+    rewrite(home, "[job.docs]", "[job.site]")
+    home.edit("while it runs")
+    assert home.run("mark", "crystal-train.service", env=unit).returncode == 0
+    job = json.loads(home.run("status", "--json").stdout)["jobs"]["site"]
+    assert job["last_run"]["outcome"] == "succeeded"
+    assert job["pending"]["sample"] == [str(home.path / "docs/guide.md")]
+
+
+def test_a_slip_in_the_paths_and_its_correction_train_nothing(home: Home, manager: Manager) -> None:
+    home.configure(cooldown="0")
+    with daemon(home, manager) as process:
+        until(lambda: home.runs() == 1 and "STATUS=nothing to train" in manager, "a first training")
+        rewrite(home, "/docs", "/dosc")
+        reload(process, manager)
+        until(lambda: "absent " in home.run("status").stdout, "status says that the folder is absent")
+        until(lambda: looked(home, "docs"), "it has looked")
+        rewrite(home, "/dosc", "/docs")
+        reload(process, manager)
+        until(lambda: "absent " not in home.run("status").stdout, "it is there again")
+        until(lambda: looked(home, "docs"), "and nothing is to be trained")
+        assert home.runs() == 1
+        rewrite(home, "/docs", "/dosc")
+        reload(process, manager)
+        home.edit("an edit meanwhile")
+        rewrite(home, "/dosc", "/docs")
+        reload(process, manager)
+        until(lambda: home.runs() == 2, "what was edited meanwhile is trained")
+
+
 def test_a_damaged_history_is_set_aside_when_it_starts(home: Home, manager: Manager) -> None:
     home.database.parent.mkdir(parents=True)
     home.database.write_bytes(b"no database at all " * 500)
