@@ -41,7 +41,8 @@ debounce = "1s"
 
 def environment(home: Path) -> dict[str, str]:
     path = f"{PROGRAM.parent}:{os.environ['PATH']}"
-    return {"HOME": str(home), "PATH": path, "LANG": "C.UTF-8", "TERM": "xterm-256color"}
+    zone = os.environ.get("TZ", "UTC")
+    return {"HOME": str(home), "PATH": path, "LANG": "C.UTF-8", "TERM": "xterm-256color", "TZ": zone}
 
 
 def status(home: Path) -> str:

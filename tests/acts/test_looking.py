@@ -502,7 +502,7 @@ def test_an_edit_that_is_not_compared_yet_has_not_been_tried(home: Home, manager
         assert home.run("trigger", "--wait").returncode == 1
         eventually(lambda: job(home)["waiting_for"] == "cooldown", 20, "the failed run is known")
         assert "1 time on this content" in home.run("status").stdout
-        assert "tried 1 time on this content" in home.run("why").stdout
+        assert "1 of 2 tries on this content are used" in home.run("why").stdout
         home.edit("mended")
         eventually(lambda: job(home)["waiting_for"] == "settling", 10, "the change is seen")
         assert "on this content" not in home.run("status").stdout

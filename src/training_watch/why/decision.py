@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training_watch import places
-from training_watch.describe import clock_time, counted, day_time, files, logs_of, start_it
+from training_watch.describe import clock_time, day_time, files, logs_of, start_it
 from training_watch.events import Moment, Outcome, Reason
 from training_watch.status import JobStatus
 from training_watch.timespan import spoken
@@ -140,8 +140,7 @@ def _differs(status: JobStatus, _: Moment) -> str:
 
 
 def _retries(status: JobStatus, _: Moment) -> str:
-    most = 1 + status.settings.retries
-    return f"tried {counted(status.tries, 'time')} on this content; by itself {most} times at most"
+    return f"{status.tries} of {1 + status.settings.retries} tries on this content are used"
 
 
 def _rested(status: JobStatus, now: Moment) -> str:
