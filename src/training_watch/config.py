@@ -110,7 +110,8 @@ def read_config(path: Path) -> Config:
         content = read_small(path, LARGEST + 1)
         text = content.decode("utf-8-sig")  # Windows' editors begin a file with a byte order mark
     except FileNotFoundError:
-        raise NoConfig([f"{path}: no configuration yet; `training-watch install` writes one"]) from None
+        install = f"training-watch{places.chosen(path)} install"
+        raise NoConfig([f"{path}: no configuration yet; `{install}` writes one"]) from None
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: not UTF-8 at byte {error.start}: save it as UTF-8"]) from None
     except OSError as error:

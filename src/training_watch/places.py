@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 from pathlib import Path
 
 CONFIG = "TRAINING_WATCH_CONFIG"
@@ -32,6 +33,11 @@ def home() -> Path:
 def config_file() -> Path:
     """The configuration, where neither --config nor TRAINING_WATCH_CONFIG names one."""
     return Path(os.environ.get(CONFIG) or _base("XDG_CONFIG_HOME", ".config") / "training-watch/config.toml")
+
+
+def chosen(config: Path) -> str:
+    """The option that chooses this configuration, after a blank, as a shell reads it; empty for the usual one."""
+    return "" if config == config_file().absolute() else f" --config {shlex.quote(str(config))}"
 
 
 def state_folder() -> Path:

@@ -35,13 +35,9 @@ def here(config: Path) -> str:
 
     own, reached = Path(sys.executable).parent / NAME, shutil.which(NAME)
     found = reached is not None and own.exists() and own.samefile(reached)
-    return (NAME if found else shlex.quote(str(own))) + _option(config)
+    return (NAME if found else shlex.quote(str(own))) + places.chosen(config)
 
 
 def anywhere(config: Path) -> str:
     """The program for a shell of which nothing is known: who reads a log, or a unit's status."""
-    return NAME + _option(config)
-
-
-def _option(config: Path) -> str:
-    return "" if config == places.config_file().absolute() else f" --config {shlex.quote(str(config))}"
+    return NAME + places.chosen(config)

@@ -21,17 +21,17 @@ def ourselves(config_path: Path) -> list[str]:
 
 def launcher_of(config_path: Path, job: Job) -> Launcher:
     """The launcher that the job asks for."""
+    program = anywhere(config_path)
     if job.launcher == "process":
         from training_watch.launching.process import Process  # noqa: PLC0415 - each job loads one of the two
 
-        program = anywhere(config_path)
         return Process(
             job.service, job.command, [*ourselves(config_path), "supervise", job.name],
             hints=(f"{program} logs {job.name} --follow", f"{program} status"),
         )  # fmt: skip
     from training_watch.launching.systemd import Systemd  # noqa: PLC0415 - idem
 
-    return Systemd(job.service)
+    return Systemd(job.service, f"{program} install")
 
 
 def log_of(job: Job, watcher: str) -> Log:

@@ -572,6 +572,28 @@ def test_what_is_to_be_typed_names_the_configuration_where_it_is_not_the_usual_o
     assert [way["command"].startswith(f"{call} ") for way in ways] == [True, True, True, False], ways
 
 
+def test_so_does_what_a_missing_configuration_and_a_missing_unit_take(home: Home) -> None:
+    other = home.path / "other.toml"
+    asked = ["--config", str(other)]
+    told = home.run(*asked, "status").stderr
+    assert f"`training-watch --config {other} install` writes one" in told
+    found = json.loads(home.run(*asked, "doctor", "--json").stdout)["findings"][0]
+    assert (found["text"], found["mend"]) == (
+        f"{other}: no configuration yet",
+        f"training-watch --config {other} install --watch DIR",
+    )
+    (home.path / "bin").mkdir()
+    (home.path / "bin/systemctl").write_text("#!/bin/sh\necho LoadState=not-found\n")
+    (home.path / "bin/systemctl").chmod(0o755)
+    other.write_text(f'[job.docs]\npaths = ["{home.path}/docs"]\n')
+    path = f"{home.path}/bin:{home.environment()['PATH']}"
+    page = home.run(*asked, "status", env=home.environment(PATH=path, XDG_RUNTIME_DIR=str(home.path))).stdout
+    assert (
+        f"trouble   the user manager knows no crystal-train.service: run `training-watch --config {other} install`"
+        in page
+    )
+
+
 def test_what_is_to_be_typed_names_the_job_where_there_are_several(home: Home) -> None:
     text = home.config.read_text()
     home.config.write_text(text + text.replace("[job.docs]", "[job.wiki]") + 'service = "wiki.service"\n')

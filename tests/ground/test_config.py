@@ -115,7 +115,7 @@ def test_each_mistake_is_told_with_its_line(tmp_path: Path, text: str, told: str
 
 
 def test_no_configuration_says_what_writes_one(tmp_path: Path) -> None:
-    with pytest.raises(NoConfig, match="training-watch install"):
+    with pytest.raises(NoConfig, match=r"`training-watch --config \S+ install` writes one"):
         read_config(tmp_path / "none.toml")
 
 

@@ -20,7 +20,7 @@ def configuration(facts: Facts) -> Iterator[Finding]:
     if facts.config is not None:
         yield fine(f"{facts.config_path}")
     for mistake in facts.mistakes:
-        what, _, mend = mistake.partition("; `training-watch install`")
+        what, _, mend = mistake.partition("; `training-watch ")
         yield fault(what, f"{facts.program} install --watch DIR" if mend else f"correct {facts.config_path}")
 
 

@@ -99,9 +99,10 @@ def verdict(entries: Iterable[journalctl.Entry]) -> Started | NotStarted | None:
 
 @dataclass(frozen=True, slots=True)
 class Systemd:
-    """Starts one unit of the user manager."""
+    """Starts one unit of the user manager, which the command `install` makes known to it."""
 
     unit: str
+    install: str = "training-watch install"
 
     def state(self) -> UnitState:
         shown = self._shown()
@@ -178,7 +179,7 @@ class Systemd:
     def _require_unit(self, shown: Mapping[str, str]) -> None:
         # A unit whose file was removed while it runs is "not-found" and running.
         if shown["LoadState"] == "not-found" and shown["ActiveState"] in {"", "inactive"}:
-            raise NoUnit(f"the user manager knows no {self.unit}: run `training-watch install`")
+            raise NoUnit(f"the user manager knows no {self.unit}: run `{self.install}`")
 
     def _obstacle(self, shown: Mapping[str, str]) -> str | None:
         match shown["LoadState"]:
