@@ -34,8 +34,11 @@ def here(config: Path) -> str:
     import shutil  # noqa: PLC0415 - half a megabyte that the daemon can do without
 
     own, reached = Path(sys.executable).parent / NAME, shutil.which(NAME)
-    found = reached is not None and own.exists() and own.samefile(reached)
-    return (NAME if found else shlex.quote(str(own))) + places.chosen(config)
+    if own.exists():
+        found = NAME if reached is not None and own.samefile(reached) else shlex.quote(str(own))
+    else:  # as `pip install --user` has it, whose scripts lie apart from their interpreter
+        found = NAME if reached is not None else f"{shlex.quote(sys.executable)} -m training_watch"
+    return found + places.chosen(config)
 
 
 def anywhere(config: Path) -> str:
