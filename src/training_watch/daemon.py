@@ -41,6 +41,8 @@ LOCKED = 1.0
 MEND = 30.0
 # The least time between two looks at what there is to publish. Arbitrary: no person sees a difference.
 PUBLISH = 0.1
+# How many of a configuration's mistakes are told as what stands in the way. Arbitrary.
+NAMED = 2
 
 
 class StopDaemon(Exception):
@@ -48,7 +50,7 @@ class StopDaemon(Exception):
 
 
 class Daemon:
-    """Keeps all jobs of one configuration. `launcher_of` and `obstacle_of` are asked once for each job."""
+    """Keeps all jobs of one configuration, of which it takes in a new text when it is told to, and before each start."""
 
     def __init__(
         self,
@@ -184,9 +186,20 @@ class Daemon:
         )  # fmt: skip
         return Keeper(
             job, records, watcher, self._launcher_of(job),
-            obstacle=lambda: self._obstacle_of(config, job),
+            obstacle=lambda: self._obstacle(config, job),
             typed=for_job(config, job, anywhere(config.path)),
         )  # fmt: skip
+
+    def _obstacle(self, config: Config, job: Job) -> str | None:
+        """What forbids starting the job. Its run is recorded by the text that is there then, so nothing starts by another."""
+        try:
+            present = read_config(self._config_path)
+        except ConfigError as error:
+            return "; ".join(error.mistakes[:NAMED])
+        if present != config:
+            self._reload()
+            return f"{self._config_path} has changed: it is read anew"
+        return self._obstacle_of(config, job)
 
     def _open_again(self, connection: sqlite3.Connection) -> None:
         """SIGHUP: the configuration anew. One with mistakes changes nothing."""

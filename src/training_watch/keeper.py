@@ -73,7 +73,10 @@ SLICE = 0.05
 
 
 class Keeper:
-    """Keeps one job. `obstacle` says what forbids starting the unit as it is installed, if anything; `typed` how people call this program."""
+    """Keeps one job.
+
+    `obstacle` says what forbids starting the unit as it is installed, if anything; `typed`, how people call this program.
+    """
 
     def __init__(
         self,
@@ -281,7 +284,7 @@ class Keeper:
             why = (
                 "skipped by a condition of its unit"
                 if unit.result == "exec-condition"
-                else "it ended before it began"
+                else "nothing recorded that it began"
             )
             self._balk(f"{why}: see `{self._launcher.hints()[-1]}`", now)
         self._awaited = None
@@ -307,7 +310,9 @@ class Keeper:
                 case Compare():
                     self._begin_comparing(now)
                 case Start():
-                    self._start(now)
+                    self._observe(now)
+                    if isinstance(self._order(now), Start):
+                        self._start(now)
                 case Wait():
                     pass
         self._tell(self._order(now), now)

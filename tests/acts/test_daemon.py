@@ -110,6 +110,21 @@ def test_a_reload_reads_the_configuration_anew_and_one_with_mistakes_changes_not
     assert "going on with the one from before" in said
 
 
+def test_nothing_starts_by_another_text_than_its_run_is_recorded_by(home: Home, manager: Manager) -> None:
+    home.configure(cooldown="0")
+    with daemon(home, manager):
+        until(lambda: home.runs() == 1 and "STATUS=nothing to train" in manager, "the first training is over")
+        good = home.config.read_text()
+        home.config.write_text(good + 'debounse = "1s"\n')
+        home.edit("while the configuration has a mistake")
+        until(lambda: "did you mean 'debounce'?; 1 file waiting" in manager, "it says what stands in the way")
+        assert home.runs() == 1
+        home.config.write_text(good + 'ignore = ["*.tmp"]\n')
+        home.run("trigger")
+        until(lambda: home.runs() == 2, "it was owed")
+        until(lambda: manager.count("READY=1") == 2, "the daemon has taken in what is right now, by itself")
+
+
 def test_a_polled_tree_is_trained_too(home: Home, manager: Manager) -> None:
     home.configure(cooldown="0")
     home.config.write_text(home.config.read_text() + 'mode = "poll"\npoll_interval = "300ms"\n')
