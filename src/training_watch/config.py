@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import stat
@@ -281,6 +282,10 @@ def _shown(given: Any) -> str:
         text = repr(given)
     except ValueError:  # of a number that has more digits than Python likes to write
         return "that number"
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
@@ -380,7 +385,7 @@ def _path(given: Any) -> Path:
 
 def _folders(given: Any) -> tuple[Path, ...]:
     if isinstance(given, str):
-        raise ValueError(f"must be a list: [{_shown(given)}]")
+        raise ValueError(f"must be a list: [{_cut(json.dumps(given, ensure_ascii=False))}]")
     folders = [_path(each) for each in _texts(given)]
     if not folders:
         raise ValueError("must name at least one folder")

@@ -88,7 +88,7 @@ def past_of(job: Job, launcher: Launcher) -> list[Past]:
 
 def table(screen: Screen, runs: Sequence[Past], now: datetime, *, jobs: bool) -> list[str]:
     """The runs for people; with `jobs` each line names its job."""
-    heading = [*(["job"] if jobs else []), "run", "began", "ended", "took", "by", "files", "result"]
+    heading = [*(["job"] if jobs else []), "run", "began", "outcome", "took", "by", "files", "result"]
     rows: list[list[Words]] = [
         [*([past.job.name] if jobs else []), *_row(past.run, past.short, now)] for past in runs
     ]

@@ -19,9 +19,9 @@ _UNITS = {
 SECONDS = {name: length for names, length in _UNITS.items() for name in names}
 # re.ASCII: float() would take the digits of any script, systemd takes ours only. The ++ give nothing
 # back, so that 1.5.5 is no time span rather than two.
+_PART = re.compile(r"\s*(\d++(?:\.\d++)?|\.\d++)(?!\.)\s*([a-zA-Zµμ]*)\s*", re.ASCII)
 # In seconds. Arbitrary: who reads of minutes needs no tenths.
 TENTHS_BELOW = 10
-_PART = re.compile(r"\s*(\d++(?:\.\d++)?|\.\d++)(?!\.)\s*([a-zA-Zµμ]*)\s*", re.ASCII)
 
 
 def seconds(text: str) -> float:

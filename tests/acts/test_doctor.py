@@ -72,7 +72,7 @@ def test_without_a_manager_a_trained_job_and_a_daemon_are_all_that_it_takes(
         assert faults(found) == set()
         assert {"manager", "linger", "unit", "enabled"}.isdisjoint(each["check"] for each in found)
         assert home.runs() == 1, "the training is somebody's own, and was not executed"
-        assert home.run("doctor").stdout.splitlines()[-1].endswith("nothing would stop a training")
+        assert home.run("doctor").stdout.splitlines()[-1].endswith("a training can start")
 
 
 def test_what_is_well_is_told_in_a_sentence_also_beside_a_fault(home: Home, manager: Listener) -> None:
@@ -145,7 +145,7 @@ def test_all_that_people_worry_about_fits_on_three_lines() -> None:
     lines = as_lines(Screen(width=80), [replace(fine("well"), check=check) for check in checks])
     assert len(lines) == 4
     assert lines[0].startswith("fine ")
-    assert lines[-1].endswith("nothing would stop a training")
+    assert lines[-1].endswith("a training can start")
 
 
 def test_a_mend_is_never_folded() -> None:

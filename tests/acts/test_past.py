@@ -108,7 +108,7 @@ def test_each_run_is_told_newest_first_with_how_it_ended_and_what_came_of_it(hom
     second = train(home, reporting("failed", error="out of luck") + "\nexit 7")
     third = train(home, "kill -KILL $$")
     heading, *found = rows(home)
-    assert heading == ["run", "began", "ended", "took", "by", "files", "result"]
+    assert heading == ["run", "began", "outcome", "took", "by", "files", "result"]
     assert [row[0] for row in found] == [third[:8], second[:8], first[:8]]
     assert found[2][2:] == ["succeeded", found[2][3], "trigger", "1", "nDCG 0.5"]
     assert found[1][2:] == ["failed", found[1][3], "forced", found[1][5], "exit status 7: out of luck"]
@@ -211,8 +211,8 @@ def test_a_result_that_has_no_room_beside_its_run_stands_below_it(home: Home) ->
     job = read_config(home.config).jobs[0]
     error = "CUDA out of memory: tried to allocate 4.00 GiB on device 0, of which 1.2 GiB are free"
     wide, narrow = (table(Screen(width), [past(job, error)], NOON, jobs=False) for width in (160, 80))
-    assert wide[1] == f"aaaaaaaa  today 09:00  failed  3h    daemon  1,204  exit status 1: {error}"
-    assert narrow[1] == "aaaaaaaa  today 09:00  failed  3h    daemon  1,204"
+    assert wide[1] == f"aaaaaaaa  today 09:00  failed   3h    daemon  1,204  exit status 1: {error}"
+    assert narrow[1] == "aaaaaaaa  today 09:00  failed   3h    daemon  1,204"
     assert narrow[2] == "          exit status 1: CUDA out of memory: tried to allocate 4.00 GiB on"
     assert all(len(line) <= 80 for line in narrow)
 

@@ -67,7 +67,7 @@ mode = "inotfy"
 retries = -1
 """
     assert mistakes(tmp_path, text) == [
-        "config.toml:2: paths: must be a list: ['/srv/docs']",
+        'config.toml:2: paths: must be a list: ["/srv/docs"]',
         "config.toml:3: unknown key 'debounse'; did you mean 'debounce'?",
         "config.toml:4: cooldown: 'fortnights' is no unit of time; write it like 5min, 1h 30min or 90",
         "config.toml:5: mode: must be one of auto, inotify, poll, not 'inotfy'; did you mean 'inotify'?",

@@ -114,7 +114,7 @@ def _summary(found: Sequence[Finding]) -> list[Words]:
     counts = Counter(each.verdict for each in found)
     faults, notes = counts[Verdict.FAULT], counts[Verdict.NOTE]
     verdict = bad(f"{counted(faults, 'fault')} would stop a training") if faults else good("no fault")
-    end = "" if faults else ": nothing would stop a training"
+    end = "" if faults else ": a training can start"
     return [
         f"{counted(len(found), 'check')}, ",
         verdict,
