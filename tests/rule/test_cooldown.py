@@ -175,3 +175,26 @@ def test_time_that_passes_by_a_right_clock_never_lengthens_the_wait(
     ahead = marker.boot_id == now.boot_id and marker.elapsed is not None and marker.elapsed > now.elapsed
     assume(known_to_be_older(marker, now) or not (future or ahead or marker.ended > now.calendar))
     assert rest(marker, passing(now, passed), cooldown).left <= rest(marker, now, cooldown).left + 0.001
+
+
+@given(
+    ended=st.floats(0, 400 * DAY),
+    passed=st.floats(0, 60 * DAY),
+    stepped=st.floats(-30 * DAY, 30 * DAY),
+    cooldown=cooldowns,
+)
+def test_within_one_boot_the_wall_clock_is_not_asked(
+    ended: float, passed: float, stepped: float, cooldown: float
+) -> None:
+    marker = Marker(EPOCH, EPOCH, BOOT, ended)
+    now = Moment(BOOT, ended + passed, EPOCH + timedelta(seconds=passed + stepped))
+    assert rest(marker, now, cooldown).left == pytest.approx(max(0.0, cooldown - passed), abs=0.001)
+
+
+@given(uptime=st.floats(0, 30 * DAY), passed=st.floats(0, 60 * DAY), cooldown=cooldowns)
+def test_after_a_reboot_by_a_right_clock_the_cooldown_is_real_time(
+    uptime: float, passed: float, cooldown: float
+) -> None:
+    now = Moment("boot-2", min(uptime, passed), EPOCH + timedelta(seconds=passed))
+    left = rest(Marker(EPOCH, EPOCH, BOOT, 1e6), now, cooldown).left
+    assert left == pytest.approx(max(0.0, cooldown - passed), abs=0.001)
