@@ -198,6 +198,7 @@ class Keeper:
                     for gap in condition.gaps
                 ),
             ),
+            paths=tuple(map(printable, self.job.roots)),
         )  # fmt: skip
 
     def close(self) -> None:

@@ -75,7 +75,7 @@ def order_start(
         )
     match outcome:
         case Held(asked):
-            _tell_held(job, asked, clock.now())
+            _tell_held(job, launcher, asked, clock.now())
         case NotStarted(why):
             fail(f"{job.service} was not started: {why}", FAILED)
         case Started(invocation):
@@ -99,11 +99,9 @@ def _nothing_changed(job: Job, records: Records, now: Moment, *, look: bool) -> 
     return not records.snapshot.is_pending()
 
 
-def _tell_held(job: Job, asked: Verdict, now: Moment) -> NoReturn:
+def _tell_held(job: Job, launcher: Launcher, asked: Verdict, now: Moment) -> NoReturn:
     if asked.reason == "already_running":
-        say(
-            f"Not started: {job.service} is running already. Follow it: journalctl --user -u {job.service} -f"
-        )
+        say(f"Not started: {job.service} is running already. Follow it: {launcher.hints()[0]}")
     else:
         last = (
             f", the last training ended {day_time(asked.last_trained, now.calendar)}"
@@ -118,7 +116,7 @@ def _tell_dry(job: Job, launcher: Launcher, now: Moment, *, force: bool, unchang
     unit = launcher.state()
     asked = verdict(read_marker(job.marker), now, job.settings.cooldown, running=unit.active or unit.queued)
     if asked.reason == "already_running" or not (asked.should_train or force):
-        _tell_held(job, asked, now)
+        _tell_held(job, launcher, asked, now)
     if unchanged:
         say(_UNCHANGED)
     say(f"Would start {job.service}.")

@@ -113,7 +113,10 @@ def test_two_triggers_at_once_start_one_training(home: Home) -> None:
     ]
     told = [process.communicate(timeout=60)[0] for process in both]
     assert sorted(process.returncode for process in both) == [0, 75]
-    assert any("is running already" in each for each in told)
+    follow = "training-watch logs docs --follow"
+    assert any(f"is running already. Follow it: {follow}\n" in each for each in told), (
+        "there is no journal here"
+    )
     assert home.runs() <= 1
     (home.path / "go").touch()
     eventually(lambda: last_run(home).get("outcome") == "succeeded", 20, "the one run has ended")

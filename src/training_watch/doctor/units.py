@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from training_watch import __version__, places, units
-from training_watch.config import Job
+from training_watch.config import Config, Job
 from training_watch.describe import ending, read_anew
 from training_watch.doctor.facts import Facts, Unit, file_text, watches
 from training_watch.doctor.findings import Finding, fault, fine, note
@@ -145,16 +145,17 @@ def daemon(facts: Facts) -> Iterator[Finding]:
             facts.install if pid == str(report.pid) else restart,
         )
     elif facts.config is not None and outdated(report, facts.config):
-        yield _outdated(facts, report, own=pid == str(report.pid))
+        yield _outdated(facts, facts.config, report, own=pid == str(report.pid))
     else:
         yield fine(f"one daemon runs (pid {report.pid}), of this version and configuration")
 
 
-def _outdated(facts: Facts, report: DaemonReport, *, own: bool) -> Finding:
+def _outdated(facts: Facts, config: Config, report: DaemonReport, *, own: bool) -> Finding:
     """What the daemon doesn't know yet: a note, but where a job or a folder is not kept for it."""
-    # To install is to start the unit, which can't while a daemon that isn't its own runs.
-    units = own or any(to_be_installed(facts, job) for job in facts.jobs)
-    mend = read_anew(facts.jobs if units else (), facts.install, report.pid)
+    mend = read_anew(config.jobs, facts.install, report.pid)
+    if not own and not any(to_be_installed(facts, job) for job in facts.jobs):
+        # A daemon that isn't the unit's keeps the unit from starting, and `install` starts it.
+        mend = read_anew((), facts.install, report.pid)
     if unknown := [job.name for job in facts.jobs if job.name not in report.jobs]:
         return fault(
             f"the running daemon doesn't know {', '.join(unknown)}: the configuration has changed since it read it",
