@@ -193,8 +193,10 @@ def _names(screen: Screen, label: str, names: Sequence[str], count: int) -> list
 
 
 def _watching(screen: Screen, status: JobStatus, *, running: bool) -> list[str]:
-    job, report = status.job, status.report
-    paths = ", ".join(map(short, job.paths))
+    report = status.report
+    # Another text of the configuration may name other folders than those that the daemon's counts are of.
+    roots = map(Path, report.paths) if report is not None and report.paths else status.job.paths
+    paths = ", ".join(map(short, roots))
     if report is None:
         why = "the daemon has not said how" if running else "the daemon is not running"
         return screen.row(dim("watching"), f"{paths} (", warned(f"not watched: {why}"), ")")

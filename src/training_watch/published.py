@@ -74,7 +74,8 @@ class JobReport:
     """What the daemon knows of one job, and a command couldn't find out, or not at once.
 
     `fingerprint` names the job as the daemon has read it, by whose `settings` it goes. `touched` names were seen
-    changing and are not compared yet, `changed` the first of them. Times are elapsed seconds of this boot.
+    changing and are not compared yet, `changed` the first of them. Times are elapsed seconds of this boot. `paths` are
+    the roots that it watches; a daemon from before they were published has none.
     """
 
     fingerprint: str
@@ -92,6 +93,7 @@ class JobReport:
     unreadable: int
     noisiest: str | None
     watching: Watching
+    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,5 +203,6 @@ def _job(told: dict[str, Any]) -> JobReport:
             "burst": (float(burst[0]), float(burst[1]), burst[2]) if burst else None,
             "absent": tuple(told["absent"]),
             "watching": Watching(**watching),
+            "paths": tuple(told.get("paths", ())),
         }
     )

@@ -176,7 +176,7 @@ def _job_json(status: JobStatus) -> dict[str, Any]:
     return {
         "paths": [str(path) for path in status.job.paths],
         "service": status.job.service,
-        "watching": asdict(report.watching) if report is not None else None,
+        "watching": _watching_json(report) if report is not None else None,
         "absent": list(report.absent) if report is not None else [],
         "unreadable": report.unreadable if report is not None else 0,
         "noisiest": report.noisiest if report is not None else None,
@@ -195,6 +195,10 @@ def _job_json(status: JobStatus) -> dict[str, Any]:
         "last_run": run_json(status.last) if status.last else None,
         "trouble": status.trouble,
     }
+
+
+def _watching_json(report: JobReport) -> dict[str, Any]:
+    return {"paths": list(report.paths) or None, **asdict(report.watching)}
 
 
 def _progress_json(told: Progress) -> dict[str, Any]:

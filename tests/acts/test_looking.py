@@ -436,6 +436,24 @@ def test_a_configuration_that_the_daemon_has_not_read_is_told_as_that(home: Home
         eventually(lambda: "changed since" not in home.run("status").stdout, 10, "it has read it")
 
 
+def test_what_is_watched_is_what_the_daemon_watches_whatever_the_configuration_names_since(
+    home: Home, manager: Manager
+) -> None:
+    with daemon(home, manager):
+        trained(home, manager)
+        home.config.write_text(home.config.read_text().replace('/docs"]', '/dcos"]'))
+        assert "  watching  ~/docs (inotify, 1 folder, 1 file)\n" in home.run("status").stdout
+        found = job(home)
+        assert found["paths"] == [f"{home.path}/dcos"]
+        assert found["watching"]["paths"] == [f"{home.path}/docs"]
+        report = home.path / ".local/state/training-watch/daemon.json"
+        older = json.loads(report.read_text())
+        del older["jobs"]["docs"]["paths"]
+        report.write_text(json.dumps(older))
+        found = job(home)["watching"]
+        assert (found["paths"], found["mode"]) == (None, "inotify"), "what it says else is read all the same"
+
+
 def test_what_the_daemon_will_do_is_told_by_the_limits_that_it_goes_by(home: Home, manager: Manager) -> None:
     with daemon(home, manager):
         trained(home, manager)
@@ -629,6 +647,6 @@ def test_a_configuration_with_mistakes_is_told_with_what_the_daemon_does_meanwhi
             mistake, meanwhile = told.stderr.splitlines()
             assert (told.returncode, told.stdout) == (78, "")
             assert "did you mean 'debounce'?" in mistake
-            assert f"the daemon (pid {process.pid}) goes on by what it read before; " in meanwhile
+            assert f"the daemon (pid {process.pid}) watches by what it read before, and starts nothing until " in meanwhile
             assert f"`kill -HUP {process.pid}`" in meanwhile
     assert len(home.run("status").stderr.splitlines()) == 1, "nobody goes on by it"
