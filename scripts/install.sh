@@ -10,8 +10,9 @@ Installs training-watch for this user, without root: a virtual environment of it
 programs training-watch and crystal in ~/.local/bin, the systemd user units; then runs the first training to its end.
 Run it again to upgrade. `training-watch uninstall` takes it all away.
 
-  --watch DIR       watch this folder, may be repeated (default: this clone's docs/)
-  --exec CMD        the training command (default: crystal train, without which crystal and its libraries are left out)
+  --watch DIR       watch this folder, may be repeated (default, without --exec and --job: this clone's docs/)
+  --exec CMD        the training command; it runs in your home, and no shell reads it: sh -c '...' for one
+                    (default: crystal train, without which crystal and its libraries are left out)
   --job NAME        what to call it (default: docs); a name that the configuration lacks is added to it
   --debounce SPAN   start when nothing has changed for this long (default: 5min)
   --cooldown SPAN   from the end of a training to the next start (default: 6h)
@@ -33,6 +34,7 @@ fail() {
 
 options=()
 watching=0
+own=0
 command=
 while (($#)); do
   case $1 in
@@ -40,11 +42,13 @@ while (($#)); do
     --watch | --exec | --job | --debounce | --cooldown | --ignore)
       (($# > 1)) || fail "$1 needs a value; see --help" 2
       if [[ $1 == --watch ]]; then watching=1; elif [[ $1 == --exec ]]; then command=$2; fi
+      if [[ $1 == --exec || $1 == --job ]]; then own=1; fi
       options+=("$1" "$2")
       shift 2
       ;;
     --watch=* | --exec=* | --job=* | --debounce=* | --cooldown=* | --ignore=*)
       if [[ $1 == --watch=* ]]; then watching=1; elif [[ $1 == --exec=* ]]; then command=${1#--exec=}; fi
+      if [[ $1 == --exec=* || $1 == --job=* ]]; then own=1; fi
       options+=("$1")
       shift
       ;;
@@ -58,8 +62,11 @@ venv=${XDG_DATA_HOME:-$HOME/.local/share}/training-watch/venv
 bin=$HOME/.local/bin
 config=${TRAINING_WATCH_CONFIG:-${XDG_CONFIG_HOME:-$HOME/.config}/training-watch/config.toml}
 
-# An existing configuration says itself what to watch.
-if ((!watching)) && [[ ! -e $config ]]; then options+=(--watch "$clone/docs"); fi
+# An existing configuration says itself what to watch, and whoever has a training of their own has a folder for it.
+if ((!watching)) && [[ ! -e $config ]]; then
+  ((!own)) || fail "say which folder to watch: --watch DIR; see --help" 2
+  options+=(--watch "$clone/docs")
+fi
 
 # ---- Python -------------------------------------------------------------------------------------
 
@@ -86,7 +93,9 @@ if [[ -e $venv ]] && ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
   say "The virtual environment $venv is broken: making it anew"
   rm -rf -- "$venv"
 fi
+fresh=0
 if [[ ! -e $venv ]]; then
+  fresh=1
   say "Making the virtual environment $venv"
   "$python" -m venv "$venv" || {
     rm -rf -- "$venv"
@@ -129,7 +138,7 @@ link() { # NAME: a program of the environment into ~/.local/bin, unless somebody
 mkdir -p -- "$bin"
 link training-watch
 if [[ $what == . ]]; then
-  say "crystal, the default training, is left out; to have it: cd $(printf %q "$clone") && $(printf %q "$venv/bin/python") -m pip install '.[crystal]' && bash scripts/install.sh"
+  ((!fresh)) || say "crystal, the default training, is left out; to have it: cd $(printf %q "$clone") && $(printf %q "$venv/bin/python") -m pip install '.[crystal]' && bash scripts/install.sh"
 else
   link crystal
 fi
@@ -162,13 +171,17 @@ if [[ $(command -v training-watch || true) != "$bin/training-watch" || ! $bin/tr
 fi
 say ""
 # The first two lines are what `status` knows; a program reads them, so that they are as short as they are true.
-"$venv/bin/python" -I -m training_watch status --json 2>/dev/null | "$venv/bin/python" -I -c '
+status=$("$venv/bin/python" -I -m training_watch status --json 2>/dev/null || true)
+told() { printf '%s' "$status" | "$venv/bin/python" -I -c "$1" 2>/dev/null; } # PYTHON: what it prints of the status
+name=$(told 'import json, sys; print(" NAME" if len(json.load(sys.stdin)["jobs"]) > 1 else "")' || true)
+told '
 import json, sys
 status = json.load(sys.stdin)
 daemon = "training-watch.service runs" if status["daemon"] else "nothing runs"
 print(daemon + "; folders:", ", ".join(path for job in status["jobs"].values() for path in job["paths"]))
-print("it waits for: " + "; ".join(job["line"] for job in status["jobs"].values()))
-' 2>/dev/null || say "$program status  tells what runs and what it waits for"
+lines = {name: job["line"] for name, job in status["jobs"].items()}
+print("it waits for: " + "; ".join(lines.values() if len(lines) == 1 else map(": ".join, lines.items())))
+' || say "$program status  tells what runs and what it waits for"
 if ((managed)); then
   say "  $program status    what it waits for, until when, and because of which files"
 else
@@ -176,15 +189,21 @@ else
 fi
 say "  $program why       the questions that decide, and their answers; why FILE: what became of a file"
 say "  $program doctor    what would stop a training, and what mends it"
-say "  $program trigger   train now (--force: inside the cooldown too)"
+say "  $program trigger$name   train now (--force: inside the cooldown too)"
 if [[ $bin/crystal -ef $venv/bin/crystal && -e ${CRYSTAL_STORE:-${XDG_DATA_HOME:-$HOME/.local/share}/crystal}/current ]]; then
   say "  ${program%training-watch}crystal ask \"…\"         ask the trained model"
 else
-  say "  $program logs      what the trainings say (--follow: as they say it)"
+  say "  $program logs$name      what the trainings say (--follow: as they say it)"
 fi
 say "Quiet time, cooldown, ignored files: edit $config, then: $program install"
 case :$PATH: in
   *":$bin:"*) ;;
-  *) say "($bin is not on your PATH: add  export PATH=\"\$HOME/.local/bin:\$PATH\"  to ~/.profile)" ;;
+  *)
+    if grep -qsF .local/bin "$HOME/.profile" "$HOME/.bash_profile" "$HOME/.zprofile"; then
+      say "($bin is on your PATH from the next login on; here and now: export PATH=\"\$HOME/.local/bin:\$PATH\")"
+    else
+      say "($bin is not on your PATH: type  export PATH=\"\$HOME/.local/bin:\$PATH\"  here, and add it to ~/.profile)"
+    fi
+    ;;
 esac
 exit "$code"

@@ -64,7 +64,7 @@ def main() -> NoReturn:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = crystal.main(standalone_mode=False)
+        code = crystal.main(prog_name="crystal", standalone_mode=False)
     except click.exceptions.Abort:
         code = 130
     except click.ClickException as problem:

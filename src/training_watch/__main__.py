@@ -20,7 +20,9 @@ def main() -> None:
         case _:
             from training_watch import cli  # noqa: PLC0415 - see above
 
-            cli.main()
+            cli.main(
+                prog_name="training-watch"
+            )  # as people type it, also where a script runs us by python -m
 
 
 def _run(config: Path | None) -> None:

@@ -21,6 +21,11 @@ _COLUMNS = """
 """
 
 
+def recorded_units(connection: sqlite3.Connection) -> list[str]:
+    """All units that have a history. Raises sqlite3.Error."""
+    return [unit for (unit,) in connection.execute("SELECT DISTINCT unit FROM runs ORDER BY unit")]
+
+
 class Runs:
     """One unit's history in an open state.db. Raises sqlite3.Error where it can't be read or written."""
 

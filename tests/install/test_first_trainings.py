@@ -30,7 +30,7 @@ def forced() -> str:
 def test_a_first_training_that_failed_is_tried_again_at_once_by_the_corrected_line(desk: Desk) -> None:
     installed(desk, "--exec", "false", code=1)
     again = installed(desk, "--exec", "true")
-    assert "as `install` had written it, and is written anew" in again
+    assert "as `install` had written it: it is written anew" in again
     assert "docs: no training has succeeded yet, so the cooldown is not waited for\n" in again
     assert "Training succeeded." in again
     assert "docs: the last training ended " in installed(desk), "one has succeeded"

@@ -56,7 +56,7 @@ def test_completion_in_bash_is_promised_only_with_the_package_that_does_it(
     (desk.fake / "share/bash-completion/bash_completion").unlink()
     desk.install()
     assert "TAB completes training-watch and crystal in a new shell (fish, zsh)" in desk.said
-    assert "in bash once it has the package bash-completion" in desk.told()
+    assert "To have bash complete training-watch and crystal with TAB, install the package" in desk.told()
     assert own_program.exists()
 
 

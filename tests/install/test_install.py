@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 import subprocess
 from collections.abc import Callable
@@ -13,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from install.conftest import Desk
-from training_watch import installing
+from training_watch import clock, installing
 from training_watch.config import ConfigError, Job, LauncherName, read_config
 from training_watch.decide import Settings
 from training_watch.installing import InstallError, Wanted
 from training_watch.installing.template import config_text
 from training_watch.launching import LaunchError, NoManager
+from training_watch.records import opened_records
 from training_watch.units import DROP_IN, disagreement, edited, fact, ours
 from units.reading import argv, settings
 
@@ -157,8 +159,7 @@ def test_a_configuration_that_somebody_edited_is_never_changed(desk: Desk, edit:
 def test_a_configuration_that_nobody_edited_is_written_anew(desk: Desk) -> None:
     desk.install(exec_command="false", launcher="process")
     assert desk.install(exec_command="true one").jobs[0].command == ("true", "one")
-    assert f"{desk.config} was as `install` had written it, and is written anew: " in desk.told()
-    assert f"{desk.docs} with true one, by process, quiet 5min, cooldown 6h" in desk.told()
+    assert f"{desk.config} was as `install` had written it: it is written anew" in desk.said
     assert desk.install(launcher="systemd").jobs[0].launcher == "systemd"
     assert "ExecStart=:/usr/bin/true one" in desk.unit().read_text().replace('"', "")
     (desk.home / "other").mkdir()
@@ -201,6 +202,40 @@ def test_a_job_is_added_beside_what_a_person_wrote(desk: Desk) -> None:
         assert f"{name} is a job now, beside {', '.join(job.name for job in jobs)}" in desk.said
         assert ours(desk.unit(f"{name}-train.service").read_text())
     assert desk.unit().exists()
+
+
+def test_an_added_job_has_folders_of_its_own(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.install()
+    monkeypatch.chdir(desk.docs.parent)
+    with pytest.raises(ConfigError, match="say which folder site watches: --watch DIR"):
+        desk.install(exec_command="true", job="site")
+
+
+def test_it_ends_with_what_is_kept_now(desk: Desk) -> None:
+    desk.install(exec_command="true one", cooldown=90)
+    kept = f"docs: watches {desk.docs}, and starts crystal-train.service (true one) once nothing has changed for "
+    assert f"{kept}5min, 1min 30s at least after the last time" in desk.said
+    desk.config.write_text(desk.config.read_text().replace('"1min 30s"', "0"))
+    desk.install()
+    assert desk.said[-1] == f"{kept}5min"
+
+
+def test_a_unit_that_is_no_jobs_any_more_keeps_its_past_which_is_said_and_purged(desk: Desk) -> None:
+    desk.install()
+    marker = desk.home / ".cache/crystal/old.service.last-run"
+    marker.touch()
+    with opened_records(replace(read_config(desk.config).jobs[0], service="old.service"), print) as records:
+        records.runs.begin("a" * 32, clock.now(), "")
+    desk.config.write_text('[job.docs]\npaths = ["~/project/docs"]\nservice = "new.service"\n')
+    desk.install()
+    assert (
+        "crystal-train.service is no job's unit any more: its history and what it has trained are kept"
+        in desk.told()
+    )
+    desk.uninstall()
+    assert shlex.quote(str(marker)) in desk.told()
+    desk.uninstall(purge=True)
+    assert not marker.exists()
 
 
 def test_an_added_job_is_started_as_the_others_are(desk: Desk) -> None:
@@ -271,7 +306,7 @@ def test_a_folder_that_is_not_there_any_more_is_waited_for_and_said(desk: Desk) 
     desk.docs.rmdir()
     desk.install()
     assert (
-        f"{desk.docs} is not there: it is waited for; correct `paths` in {desk.config} if that is a mistake"
+        f"docs: {desk.docs} is not there: it is waited for; correct `paths` in {desk.config} if that is a mistake"
         in desk.said
     )
 
@@ -492,7 +527,9 @@ def test_a_word_that_may_be_no_script_is_left_to_the_program(desk: Desk, command
 
 @pytest.mark.parametrize("command", ["python3 train", "python3 -u train", "python3 tools/train --fast"])
 def test_a_script_of_python_needs_no_suffix_to_be_missed(desk: Desk, command: str) -> None:
-    with pytest.raises(InstallError, match=rf"runs {re.escape(str(desk.home))}/(tools/)?train, which is not there"):
+    with pytest.raises(
+        InstallError, match=rf"runs {re.escape(str(desk.home))}/(tools/)?train, which is not there"
+    ):
         desk.install(exec_command=command)
     (desk.home / "tools").mkdir()
     for script in ("train", "tools/train"):

@@ -65,17 +65,26 @@ def test_the_default_training_comes_with_its_libraries(fresh: Desk) -> None:
 
 @pytest.mark.parametrize("words", [["--exec", "make train"], ["--exec=make train"]])
 def test_with_a_command_of_ones_own_crystal_is_left_out(fresh: Desk, words: list[str]) -> None:
-    said = run(fresh, *words)
+    said = run(fresh, "--watch", str(fresh.docs), *words)
     assert asked_of_pip(fresh) == ["."]
     assert linked(fresh) == {"training-watch"}
     assert "crystal ask" not in said
+    assert "left out" in said
     configure(fresh, 'command = ["make", "train"]')
-    assert "left out" in run(fresh)
+    assert "left out" not in run(fresh), "that is news once"
     assert asked_of_pip(fresh) == ["."]
 
 
+@pytest.mark.parametrize("words", [["--exec", "make train"], ["--job=site"]])
+def test_who_has_a_training_of_their_own_is_asked_for_its_folder(fresh: Desk, words: list[str]) -> None:
+    done = subprocess.run(["bash", SCRIPT, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "say which folder to watch: --watch DIR" in done.stderr
+    assert not (fresh.home / ".local").exists(), "before anything is done"
+
+
 def test_the_line_that_it_names_brings_crystal_which_stays_then(fresh: Desk) -> None:
-    said = run(fresh, "--exec", "make train")
+    said = run(fresh, "--watch", str(fresh.docs), "--exec", "make train")
     configure(fresh, 'command = ["make", "train"]')
     (line,) = [line for line in said.splitlines() if "left out; to have it: " in line]
     subprocess.run(["bash", "-euc", line.partition("to have it: ")[2]], check=True, capture_output=True)
@@ -86,7 +95,7 @@ def test_the_line_that_it_names_brings_crystal_which_stays_then(fresh: Desk) -> 
 
 @pytest.mark.parametrize("command", ["crystal train --full", "sh -c '~/.local/bin/crystal train && echo'"])
 def test_a_command_of_ones_own_that_calls_crystal_has_it(fresh: Desk, command: str) -> None:
-    run(fresh, "--exec", command)
+    run(fresh, "--watch", str(fresh.docs), "--exec", command)
     assert asked_of_pip(fresh) == [".[crystal]"]
 
 
@@ -108,9 +117,9 @@ def test_an_environment_that_is_made_anew_has_what_the_configuration_needs(
 
 
 def test_it_ends_with_the_configuration_and_the_commands_of_every_day_in_eight_lines(fresh: Desk) -> None:
-    said = run(fresh, "--exec", "make train")
+    said = run(fresh, "--watch", str(fresh.docs), "--exec", "make train")
     hints = said.rpartition("\n\n")[2].splitlines()
-    assert len([line for line in hints if "is not on your PATH" not in line]) <= 8
+    assert len([line for line in hints if "on your PATH" not in line]) <= 8
     (line,) = [line for line in hints if str(fresh.config) in line]
     assert line.endswith(" install")
     for name in ("status", "why", "doctor", "trigger", "logs"):

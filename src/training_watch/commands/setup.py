@@ -96,8 +96,9 @@ def install(
 ) -> None:
     """Write configuration and units, and start the watcher.
 
-    A configuration that is there already is used as it is. A job that it lacks is added; where nobody has edited it,
-    what is asked for is written anew. Doing it again does no harm: it brings the units up to date and starts the
+    A configuration that is there already is used as it is. A job that it lacks is added; as long as nobody has edited
+    the file by hand, what is asked for is written anew. To take a job away, delete its table from the file, and install
+    again. Doing it again does no harm: it brings the units up to date and starts the
     watcher anew.
     """
     from training_watch import installing

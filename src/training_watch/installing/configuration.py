@@ -80,12 +80,9 @@ def configuration(path: Path, wanted: Wanted) -> Configured:
         )
     changed = asked.change(job)
     text = config_text(changed if each is job else each for each in config.jobs)
-    limits = f"quiet {written(changed.settings.debounce)}, cooldown {written(changed.settings.cooldown)}"
-    remark = (
-        f"{path} was as `install` had written it, and is written anew: {', '.join(map(str, changed.paths))} with "
-        f"{shlex.join(changed.command)}, by {changed.launcher}, {limits}"
+    return Configured(
+        _checked(path, text), text, f"{path} was as `install` had written it: it is written anew"
     )
-    return Configured(_checked(path, text), text, remark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +101,8 @@ class _Asked:
     def job(self, name: str, launcher: LauncherName = "systemd") -> Job:
         """A new one of that name. Raises ConfigError where its folders are not there."""
         service = places.TRAINING_UNIT if name == UNNAMED else f"{name}-train.service"
+        if not self.paths and name != UNNAMED:
+            raise ConfigError([f"say which folder {name} watches: --watch DIR"])
         paths = _existing(self.paths or _docs_here())
         return self.change(Job(name, paths, places.marker(service), service=service, launcher=launcher))
 

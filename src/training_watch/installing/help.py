@@ -97,7 +97,7 @@ def _summary(names: Sequence[str], shells: Sequence[str]) -> Iterator[str]:
     if ready:
         yield f"TAB completes {' and '.join(names)} in a new shell ({', '.join(ready)})"
     if "bash" in shells and "bash" not in ready:
-        yield f"TAB completes {' and '.join(names)} in bash once it has the package bash-completion: install that"
+        yield f"To have bash complete {' and '.join(names)} with TAB, install the package bash-completion"
     if os.environ.get("SHELL", "").endswith("/zsh") and "zsh" in shells:
         folder = _place("zsh", names[0]).parent
         yield f"zsh looks there once ~/.zshrc has, before compinit: fpath=({_for_shell(folder)} $fpath)"

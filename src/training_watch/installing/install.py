@@ -7,11 +7,12 @@ given, which keeps a copy. A training that runs is left alone by both.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from training_watch import units
-from training_watch.config import Config
+from training_watch.config import Config, Job
 from training_watch.installing.configuration import Wanted, configuration
 from training_watch.installing.help import install_help, plan_help
 from training_watch.installing.manager import (
@@ -27,6 +28,7 @@ from training_watch.installing.manager import (
 from training_watch.installing.plan import Action, InstallError, MakeFolder, Say, WriteFile, carry_out, would
 from training_watch.installing.unitfiles import plan_units, text_of, training, writable
 from training_watch.program import absolute, is_nothing
+from training_watch.timespan import written
 
 CONTAINERS = ("/run/.containerenv", "/run/.toolboxenv")
 
@@ -55,7 +57,7 @@ def install(
     if configured.text is not None:
         actions.append(WriteFile(config_path, configured.text, mode=0o600))
     remarks = [configured.remark] if configured.remark else []
-    remarks += _of_the_folders(config)
+    known = [*map(_told, config.jobs), *_of_the_folders(config)]
     managed = _wants_units(config, watcher_unit)
     former: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
@@ -72,8 +74,10 @@ def install(
         if job.launcher == "process":
             training(job)  # a command that isn't there is said now, not by the first training
     if dry_run:
-        helping, known = plan_help()
-        _rehearse([*actions, *helping], [*remarks, *known], watcher_unit if managed else None, former, say)
+        helping, helps = plan_help()
+        _rehearse(
+            [*actions, *helping], [*remarks, *known, *helps], watcher_unit if managed else None, former, say
+        )
         return config
     for watcher in former:
         stop_watcher(watcher, say)
@@ -88,14 +92,26 @@ def install(
     else:
         say("No unit is installed, as no job is for systemd: keep `training-watch run` going by other means")
     install_help(say)
+    for line in known:
+        say(line)
     return config
+
+
+def _told(job: Job) -> str:
+    """What is kept now, with its limits."""
+    rest = f", {written(job.settings.cooldown)} at least after the last time" if job.settings.cooldown else ""
+    folders = ", ".join(map(str, job.paths))
+    return (
+        f"{job.name}: watches {folders}, and starts {job.service} ({shlex.join(job.command)}) once nothing has changed "
+        f"for {written(job.settings.debounce)}{rest}"
+    )
 
 
 def _of_the_folders(config: Config) -> Iterator[str]:
     for job in config.jobs:
         for folder in job.paths:
             if is_nothing(folder):
-                yield f"{folder} is not there: it is waited for; correct `paths` in {config.path} if that is a mistake"
+                yield f"{job.name}: {folder} is not there: it is waited for; correct `paths` in {config.path} if that is a mistake"
 
 
 def _wants_units(config: Config, watcher_unit: str) -> bool:

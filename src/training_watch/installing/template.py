@@ -18,7 +18,7 @@ from training_watch.timespan import written
 _REMARKS = 37
 _HEADING = """\
 # What training-watch watches, and what it starts. A line that begins with # shows a default.
-# After an edit: training-watch install. Each line is explained in: man 5 training-watch (docs/reference.md)
+# After an edit: training-watch install. Each line is explained in `man 5 training-watch`, the project's docs/reference.md.
 # Lengths of time are written as in systemd.time(7): "90s", "5min", "1h 30min".
 """
 
@@ -46,7 +46,7 @@ def table(job: Job) -> str:
         _line("mode", '"auto"', True, "auto, inotify or poll"),
         _line("poll_interval", '"5min"', True, "how often to look where inotify can't see (network file systems)"),
         _line("rescan_interval", '"1h"', True, "the safety comparison where it can"),
-        _line("service", quoted(job.service), job.service == places.TRAINING_UNIT, "the unit to start; it belongs to this job alone"),
+        _line("service", quoted(job.service), job.service == places.TRAINING_UNIT, "the unit to start, of this job alone; history and marker are its own"),
         _line("launcher", quoted(job.launcher), job.launcher == "systemd", '"process" runs the command itself, where there is no user manager'),
         f"# When the last training ended; rm forgets the cooldown. Of another service it is {_short(places.cache_folder())}/UNIT.last-run:",
         _line("marker", quoted(_short(places.marker(job.service))), True),

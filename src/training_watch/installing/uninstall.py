@@ -16,6 +16,7 @@ from pathlib import Path
 
 from training_watch import places, units
 from training_watch.config import ConfigError, Job, read_config
+from training_watch.database import DatabaseError, opened_to_read
 from training_watch.installing.help import remove_help
 from training_watch.installing.manager import RUNNING, forget, lingers, shown, stop_watcher, unit_folder, user
 from training_watch.installing.plan import InstallError, RemoveFile, Say, carry_out
@@ -24,6 +25,7 @@ from training_watch.launching import LaunchError
 from training_watch.launching.systemctl import systemctl
 from training_watch.mends import refused
 from training_watch.program import absolute
+from training_watch.runs import recorded_units
 from training_watch.units import DROP_IN
 
 # scripts/install.sh leaves this file in the virtual environment that it makes, so that `uninstall` may remove it.
@@ -85,7 +87,7 @@ def _forget(gone: Sequence[tuple[Path, str]], watcher: str, say: Say) -> None:
 def _own_files(config_path: Path, jobs: Sequence[Job]) -> list[Path]:
     """All files of ours that are there, and the folder that is ours alone; in the cache there are others'."""
     log = places.log_file()
-    units_known = {places.TRAINING_UNIT, *(job.service for job in jobs)}
+    units_known = {places.TRAINING_UNIT, *(job.service for job in jobs), *_recorded()}
     ours = [
         config_path,
         places.environment_file(),
@@ -96,6 +98,15 @@ def _own_files(config_path: Path, jobs: Sequence[Job]) -> list[Path]:
         places.state_folder(),
     ]
     return [path for path in dict.fromkeys(ours) if os.path.lexists(path)]
+
+
+def _recorded() -> list[str]:
+    """The units that have a history, also those that are no job's any more."""
+    try:
+        with opened_to_read(places.database()) as connection:
+            return recorded_units(connection)
+    except DatabaseError:  # there is none, or none that could name any
+        return []
 
 
 def _purge(kept: Sequence[Path], config_path: Path, say: Say) -> None:

@@ -53,6 +53,11 @@ def plan_units(config: Config, watcher_unit: str, *, replace: bool, own_command:
         remarks += [] if action else [f"{path} is unchanged"]
     gone = [(path, text) for path, text in installed(config.path) if path not in files]
     actions += [removal(path, text) for path, text in gone]
+    remarks += [
+        f"{path.name} is no job's unit any more: its history and what it has trained are kept under its name"
+        for path, text in gone
+        if path.name != DROP_IN and units.fact(text, "Job")
+    ]
     watchers = tuple(path.name for path, text in gone if not units.fact(text, "Job"))
     names = tuple(path.name for path, _ in gone if path.name != DROP_IN)
     return Plan(tuple(actions), tuple(remarks), watchers, names)
