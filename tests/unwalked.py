@@ -53,8 +53,8 @@ ELSEWHERE = {
         "acts/test_looking.py::test_a_followed_run_that_fails_ends_with_its_result_and_where_to_read_on",
     "{} was changed since the daemon read it, which goes by the older one: `{}`":
         "acts/test_looking.py::test_what_the_daemon_will_do_is_told_by_the_limits_that_it_goes_by",
-    "the daemon (pid {}) goes on by what it read before; once the file is right: `{} install`, or `kill -HUP {}` where no "
-    "unit runs it":
+    "the daemon (pid {}) watches by what it read before, and starts nothing until the file is right; then: `{} install`, "
+    "or `kill -HUP {}` where no unit runs it":
         "acts/test_looking.py::test_a_configuration_with_mistakes_is_told_with_what_the_daemon_does_meanwhile",
     # ---- this machine ---------------------------------------------------------------------------
     "HOME is not set, and user {} is in no user database: set HOME": "takes a user whom the system doesn't know",

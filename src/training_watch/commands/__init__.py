@@ -57,8 +57,8 @@ def configuration(path: Path) -> Config:
             [
                 *error.mistakes,
                 (
-                    f"the daemon (pid {report.pid}) goes on by what it read before; once the file is right: "
-                    f"`{here(path)} install`, or `kill -HUP {report.pid}` where no unit runs it"
+                    f"the daemon (pid {report.pid}) watches by what it read before, and starts nothing until the file is "
+                    f"right; then: `{here(path)} install`, or `kill -HUP {report.pid}` where no unit runs it"
                 ),
             ]
         ) from None
