@@ -157,7 +157,7 @@ _IMPERATIVE = re.compile(
     re.IGNORECASE,
 )
 _BY_ITSELF = re.compile(
-    r"trying again in|tried again|try(?:ing)? again|going on|goes on|the verdict follows|is kept\b|kept as|"
+    r"trying again in|tried again|try(?:ing)? again|going on|goes on|is read anew|the verdict follows|is kept\b|kept as|"
     r"begins (?:a new one|anew)|restarting|waiting for it|looking every|counts as untrained|are trained again|"
     r"the journal has the same lines|made anew|encoded anew|comes back|stays as it is|are told|by words only|all the same|all else stands|waits until|"
     r"the next (?:training|start) \w+|^skipped |goes on answering"

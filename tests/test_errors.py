@@ -250,6 +250,7 @@ def _an_installation_that_is_asked_for_wrongly(home: Path) -> Iterable[str]:
         yield from watch(home, "install", *there, "--exec", "./train")
         yield from watch(home, "install", *there, "--exec", "sh /nowhere/train.sh")
         yield from watch(home, "install", *there, "--job", "my site")
+        yield from watch(home, "install", "--job", "site")
         yield from watch(home, "install", *there, "--cooldown", "soon")
         odd = os.fsdecode(os.fsencode(home) + b"/\xff")
         Path(odd).mkdir()
@@ -380,10 +381,28 @@ def _a_daemon_whose_start_comes_to_nothing(home: Path) -> Iterable[str]:
     config.write_text(config.read_text().replace('"6h"', '"0"'))
     with daemon(home) as (_, said):
         eventually(lambda: "succeeded" in said(), 30, "it trains")
-        config.write_text("nonsense\n")
+        log = home / ".local/state/training-watch/crystal-train.service.log"
+        log.unlink()
+        log.mkdir()
         (home / "docs/more.md").write_text("# More\n")
-        eventually(lambda: "was not started" in said(), 30, "its supervisor finds no configuration")
+        eventually(lambda: "was not started" in said(), 30, "its supervisor can't write its log")
     yield from (line for line in told(said()) if "was not started" in line)
+
+
+@world
+def _a_daemon_whose_configuration_is_broken_meanwhile(home: Path) -> Iterable[str]:
+    training(home, "exit 0")
+    config = home / ".config/training-watch/config.toml"
+    config.write_text(config.read_text().replace('"6h"', '"0"'))
+    with daemon(home) as (_, said):
+        eventually(lambda: "succeeded" in said(), 30, "it trains")
+        config.write_text(config.read_text() + 'rescan_interval = "2h"\n')
+        (home / "docs/more.md").write_text("# More\n")
+        eventually(lambda: said().count("succeeded") > 1, 30, "it has taken in the new text, and trains", also=said)
+        config.write_text("nonsense\n")
+        (home / "docs/still-more.md").write_text("# Still more\n")
+        eventually(lambda: "not TOML" in said(), 30, "it says that it starts nothing")
+    yield from (line for line in told(said()) if "not training: " in line)
 
 
 @world
@@ -665,6 +684,7 @@ def _scripts_where_nothing_is_installed(folder: Path) -> Iterable[str]:
     yield from said("check-training-needed.sh")
     yield from said("trigger-training-vps.sh")
     yield from said("install.sh", "--exec")
+    yield from said("install.sh", "--exec", "make")
     yield from said("install.sh", "--frobnicate")
     yield from said("install.sh")
     yield from said("prepare-machine.sh")
