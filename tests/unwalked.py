@@ -49,7 +49,7 @@ ELSEWHERE = {
     "{} is of an older version: `training-watch status` takes it to this one": "takes a state.db of an older version",
     "{} runs begin with {}: {}; write more of it": "takes two runs whose names begin alike",
     "The training can't say how far it is: {}: {}; it trains all the same": "in the training's own log",
-    "{}: training {}: `{}` shows what it said":
+    "{}: training {}: `{}` shows what it said, `{}` tries again":
         "acts/test_looking.py::test_a_followed_run_that_fails_ends_with_its_result_and_where_to_read_on",
     "{} was changed since the daemon read it, which goes by the older one: `{}`":
         "acts/test_looking.py::test_what_the_daemon_will_do_is_told_by_the_limits_that_it_goes_by",

@@ -127,21 +127,13 @@ def _tell_started(
 ) -> None:
     if not no_watch and sys.stderr is not None and sys.stderr.isatty():
         print("watching how it begins, 5 s at most (--no-watch returns at once)", file=sys.stderr, flush=True)
-    if not no_watch and _ended_at_once(job, launcher, invocation):
-        unit = launcher.state()
-        if unit.result == "exit-code" and unit.status == str(NOT_NOW):
-            fail(_DEFERRED.format(job.service), NOT_NOW)
-        if unit.result not in ("success", ""):
-            for line in launcher.lines(invocation, last=10):
-                warn(f"  {line}")
-            how = ", ".join(filter(None, [unit.result, ending(unit.status)]))
-            fail(
-                f"{job.service} started and failed at once ({how}): "
-                f"`{logs_of(invocation, typed)}` shows all that it said",
-                FAILED,
-            )
+    ended = not no_watch and _ended_at_once(job, launcher, invocation)
+    if ended:
+        _refuse_failed(job, launcher, invocation, typed)
     say("Training started successfully!\n")
     if not wait:
+        if ended and launcher.state().result == "success":
+            say("It has succeeded already.\n")
         for hint in launcher.hints():
             say(f"  {hint}")
         return
@@ -152,6 +144,23 @@ def _tell_started(
         warn(f"{job.service} goes on: `{typed.program} status` tells how")
         raise
     _tell_result(job, launcher, invocation, typed)
+
+
+def _refuse_failed(job: Job, launcher: Launcher, invocation: str, typed: Typed) -> None:
+    """End with what a run said that went wrong at once; one that succeeded is fine."""
+    unit = launcher.state()
+    if unit.result == "exit-code" and unit.status == str(NOT_NOW):
+        fail(_DEFERRED.format(job.service), NOT_NOW)
+    if unit.result in ("success", ""):
+        return
+    for line in launcher.lines(invocation, last=10):
+        warn(f"  {line}")
+    how = ", ".join(filter(None, [unit.result, ending(unit.status)]))
+    fail(
+        f"{job.service} started and failed at once ({how}): `{logs_of(invocation, typed)}` shows all that it said, "
+        f"`{typed('trigger', '--force')}` tries again",
+        FAILED,
+    )
 
 
 def _ended_at_once(job: Job, launcher: Launcher, invocation: str) -> bool:
@@ -188,7 +197,8 @@ def _tell_result(job: Job, launcher: Launcher, invocation: str, typed: Typed) ->
     if status := ending(run.status if run else unit.status):
         how += f" ({status})"
     fail(
-        f"{job.service}: training {how}: `{logs_of(invocation, typed)}` shows what it said",
+        f"{job.service}: training {how}: `{logs_of(invocation, typed)}` shows what it said, "
+        f"`{typed('trigger', '--force')}` tries again",
         FAILED,
     )
 

@@ -59,6 +59,15 @@ def test_trigger_prints_what_the_design_shows_and_the_run_is_recorded_at_both_en
     assert waiting_for(home) == "nothing_pending"
 
 
+def test_a_run_that_is_over_before_anybody_could_follow_it_is_told_so(home: Home) -> None:
+    home.mode("exit 0")
+    assert "Training started successfully!\n\nIt has succeeded already.\n" in home.run("trigger").stdout
+    home.mode("exit 5")
+    failed = home.run("trigger", "--force")
+    assert "successfully" not in failed.stdout
+    assert "`training-watch trigger --force` tries again" in failed.stderr
+
+
 def test_wait_follows_the_run_and_ends_with_its_result(home: Home) -> None:
     good = home.run("trigger", "--wait")
     assert good.returncode == 0
