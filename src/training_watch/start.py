@@ -129,7 +129,7 @@ def _tell_started(
         print("watching how it begins, 5 s at most (--no-watch returns at once)", file=sys.stderr, flush=True)
     ended = not no_watch and _ended_at_once(job, launcher, invocation)
     if ended:
-        _refuse_failed(job, launcher, invocation, typed)
+        _tell_failure(job, launcher, invocation, typed)
     say("Training started successfully!\n")
     if not wait:
         if ended and launcher.state().result == "success":
@@ -146,7 +146,7 @@ def _tell_started(
     _tell_result(job, launcher, invocation, typed)
 
 
-def _refuse_failed(job: Job, launcher: Launcher, invocation: str, typed: Typed) -> None:
+def _tell_failure(job: Job, launcher: Launcher, invocation: str, typed: Typed) -> None:
     """End with what a run said that went wrong at once; one that succeeded is fine."""
     unit = launcher.state()
     if unit.result == "exit-code" and unit.status == str(NOT_NOW):
