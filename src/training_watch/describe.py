@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -13,6 +14,7 @@ from training_watch.events import Moment, Order, Pending, Reason, Wait
 from training_watch.text import printable
 from training_watch.timespan import spoken
 from training_watch.typed import Typed
+from training_watch.watching.ignore import escaped
 
 # In seconds. A moment nearer than this is told with its second: limits of a minute are in use. Arbitrary.
 NEAR = 600.0
@@ -74,6 +76,11 @@ def start_it(jobs: Iterable[Job], program: str) -> str:
     return f"systemctl --user start {places.WATCHER_UNIT}" if managed(jobs) else f"{program} run"
 
 
+def comes_back(within: float) -> str:
+    """That systemd starts the daemon again by itself, which it does at once, or after so many seconds at most."""
+    return f"systemd starts it again by itself, within {spoken(within)}" if within else "it is being started"
+
+
 def read_anew(jobs: Iterable[Job], install: str, pid: int) -> str:
     """What makes the running daemon, and its units, follow the configuration: a reload leaves units as they are."""
     return install if managed(jobs) else f"kill -HUP {pid}"
@@ -96,6 +103,15 @@ def listing(sample: Sequence[bytes], count: int, *, most: int = 3) -> str:
     names = ", ".join(printable(path) for path in sample[:most])
     more = count - min(most, len(sample))
     return f"{names} and {more} more" if more > 0 and names else names
+
+
+def ignore_line(job: Job, paths: Iterable[bytes]) -> str:
+    """The configuration's line by which the job leaves out these files, too."""
+    patterns = [*job.ignore]
+    for path in paths:
+        root = next((root for root in job.roots if path.startswith(root.rstrip(b"/") + b"/")), b"")
+        patterns.append(printable(escaped(path[len(root.rstrip(b"/")) :])))
+    return f"ignore = [{', '.join(json.dumps(each, ensure_ascii=False) for each in patterns)}]"
 
 
 def day_time(at: datetime, now: datetime) -> str:

@@ -10,6 +10,7 @@ from training_watch import places
 from training_watch.config import Config, Job
 from training_watch.cooldown import since
 from training_watch.describe import (
+    comes_back,
     counted,
     day_time,
     ending,
@@ -43,14 +44,18 @@ def overview(
     now: datetime,
     *,
     program: str,
+    back: float | None = None,
 ) -> list[str]:
-    """The whole screen. `program` is how a person calls this one."""
-    lines = [*_daemon(screen, config.jobs, report, now, program), *_config(screen, config, report, program)]
+    """The whole screen.
+
+    `program` is how a person calls this one. Where no daemon runs, systemd starts one by itself within `back` seconds,
+    if that isn't None.
+    """
+    lines = _daemon(screen, config.jobs, report, now, program, back)
+    lines += _config(screen, config, report, program)
     for status in jobs:
         lines += ["", *screen.row(strong(status.job.name), dim(status.job.service), indent=0)]
-        lines += _job(
-            screen, status, for_job(config, status.job, program), running=report is not None, now=now
-        )
+        lines += _job(screen, status, for_job(config, status.job, program), report, now)
     return lines
 
 
@@ -85,10 +90,16 @@ def short(path: Path) -> str:
 
 
 def _daemon(
-    screen: Screen, jobs: Iterable[Job], report: DaemonReport | None, now: datetime, program: str
+    screen: Screen,
+    jobs: Iterable[Job],
+    report: DaemonReport | None,
+    now: datetime,
+    program: str,
+    back: float | None,
 ) -> list[str]:
     if report is None:
-        return screen.row(dim("daemon"), bad("not running"), ": ", command(start_it(jobs, program)), indent=0)
+        then = command(start_it(jobs, program)) if back is None else comes_back(back)
+        return screen.row(dim("daemon"), bad("not running"), ": ", then, indent=0)
     if report.since is None:
         version = f" version {report.version}" if report.version else ""
         told = f": it is starting, or another version than this program's{version}"
@@ -119,9 +130,12 @@ def _config(screen: Screen, config: Config, report: DaemonReport | None, program
     return [*lines, *screen.row("", changed, ": ", command(mend), indent=0)]
 
 
-def _job(screen: Screen, status: JobStatus, typed: Typed, *, running: bool, now: datetime) -> list[str]:
-    stale = [dim(", when somebody last looked")] if not running and status.looked else []
-    lines = screen.row(dim("now"), _now(status), *stale)
+def _job(
+    screen: Screen, status: JobStatus, typed: Typed, daemon: DaemonReport | None, now: datetime
+) -> list[str]:
+    # Whether one runs is asked now, and what would be said of a start is said with an if.
+    stale = daemon is None and status.looked and status.reason not in (None, Reason.RUNNING)
+    lines = screen.row(dim("now"), _now(status), *([dim(", when somebody last looked")] if stale else []))
     if status.state.running is not None and status.training is None:
         lines += screen.row(dim("training"), *_without_words(status, now))
     if status.training:
@@ -143,7 +157,10 @@ def _job(screen: Screen, status: JobStatus, typed: Typed, *, running: bool, now:
             f"{counted(tries, 'time')} on this content; by itself {1 + status.settings.retries} times at most"
         )
         lines += screen.row(dim("tried"), told)
-    lines += _watching(screen, status, running=running)
+    if status.reason in (Reason.RETRIES, Reason.REFUSED):
+        again = command(typed("trigger", "--force"))
+        lines += screen.row(dim("to do"), "when the cause is mended: ", again)
+    lines += _watching(screen, status, daemon)
     if status.trouble:
         lines += screen.row(bad("trouble"), status.trouble)
     return lines
@@ -192,21 +209,30 @@ def _names(screen: Screen, label: str, names: Sequence[str], count: int) -> list
     return [*lines, *(screen.row("", f"and {more:,} more") if more > 0 else [])]
 
 
-def _watching(screen: Screen, status: JobStatus, *, running: bool) -> list[str]:
+def absences(screen: Screen, status: JobStatus) -> list[str]:
+    """The roots that are missing, as the daemon has it, and what that means."""
+    told = "nothing is pending from it, its files are kept as they were"
+    return [
+        line
+        for root in status.absent
+        for line in screen.row(warned("absent"), f"{short(Path(root))}: {told}")
+    ]
+
+
+def _watching(screen: Screen, status: JobStatus, daemon: DaemonReport | None) -> list[str]:
     report = status.report
     # Another text of the configuration may name other folders than those that the daemon's counts are of.
     roots = map(Path, report.paths) if report is not None and report.paths else status.job.paths
     paths = ", ".join(map(short, roots))
     if report is None:
-        why = "the daemon has not said how" if running else "the daemon is not running"
+        why = "the daemon is not running"
+        if daemon is not None:
+            why = "the daemon doesn't know this job yet" if daemon.jobs else "the daemon has not said how"
         return screen.row(dim("watching"), f"{paths} (", warned(f"not watched: {why}"), ")")
     lines = screen.row(dim("watching"), f"{paths} ({_how(report)})")
     for gap in report.watching.gaps:
         lines += _gap(screen, gap, report.watching.poll_seconds)
-    for root in report.absent:
-        lines += screen.row(
-            warned("absent"), f"{root}: nothing is pending from it, its files are kept as they were"
-        )
+    lines += absences(screen, status)
     if report.unreadable:
         told = f"{unreadable(report.unreadable)} can't be read: changes in them are not seen"
         lines += screen.row(warned("unread"), told)

@@ -19,7 +19,7 @@ from training_watch.events import Compared, Moment, Observed, Order, Pending, Re
 from training_watch.launching import Launcher, LaunchError, UnitState
 from training_watch.marker import read_marker
 from training_watch.progress import Progress, read_progress
-from training_watch.published import DaemonReport, JobReport
+from training_watch.published import DaemonReport, JobReport, fingerprint
 from training_watch.records import Records
 from training_watch.text import printable
 
@@ -54,6 +54,11 @@ class JobStatus:
     def reason(self) -> Reason | None:
         """What it waits for; None at the moment of a start."""
         return self.order.reason if isinstance(self.order, Wait) else None
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """The roots that are missing, or not mounted, as the daemon found them."""
+        return self.report.absent if self.report is not None else ()
 
     @property
     def tries(self) -> int:
@@ -92,11 +97,12 @@ def status_of(
         state = replace(state, balks=mine.balks, balked_at=mine.balked_at, balked_why=mine.balked_why)
     current = order(state, now, settings)
     line = sentence(current, state, settings, now, touched=mine.touched if mine is not None else 0)
-    looked = report is not None or next(records.snapshot.folders(), None) is not None
+    kept = mine is not None and mine.fingerprint == fingerprint(job)
+    looked = kept or next(records.snapshot.folders(), None) is not None
     if not looked and running is None:
-        line = "nothing known yet: no daemon and no training has looked into it"
+        line = f"nothing known yet: nobody has looked into it for {job.service}"
     elif not isinstance(current, Wait):
-        line = "about to train" if report is not None else "would train now, if the daemon ran"
+        line = _starting(report, job)
     owed = state.pending is not None or (state.burst is not None and mine is not None and mine.touched > 0)
     told = read_progress(places.status_file(job.service)) if running is not None else None
     return JobStatus(
@@ -114,6 +120,14 @@ def status_of(
         looked=looked,
         trouble=trouble,
     )
+
+
+def _starting(report: DaemonReport | None, job: Job) -> str:
+    if report is None:
+        return "would train, if the daemon ran"
+    if report.jobs and job.name not in report.jobs:
+        return "would train, if the daemon knew this job"
+    return "about to train"
 
 
 def as_json(config: Config, jobs: list[JobStatus], report: DaemonReport | None) -> dict[str, Any]:
@@ -177,7 +191,7 @@ def _job_json(status: JobStatus) -> dict[str, Any]:
         "paths": [str(path) for path in status.job.paths],
         "service": status.job.service,
         "watching": _watching_json(report) if report is not None else None,
-        "absent": list(report.absent) if report is not None else [],
+        "absent": list(status.absent),
         "unreadable": report.unreadable if report is not None else 0,
         "noisiest": report.noisiest if report is not None else None,
         "waiting_for": str(status.reason or "nothing"),

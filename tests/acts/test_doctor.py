@@ -175,7 +175,7 @@ def test_a_folder_that_the_daemon_has_not_read_of_is_a_fault(home: Home, manager
         home.config.write_text(home.config.read_text().replace('/docs"]', f'/docs", "{home.path}/more"]'))
         found = of(examined(home), "daemon")
         assert found["verdict"] == "fault"
-        assert f"doesn't watch {home.path}/more:" in found["text"]
+        assert f"doesn't keep {home.path}/more for crystal-train.service:" in found["text"]
         type_it(home, found["mend"])
         until(lambda: of(examined(home), "daemon")["verdict"] == "fine", "it watches the folder")
 

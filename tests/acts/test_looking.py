@@ -647,6 +647,205 @@ def test_a_configuration_with_mistakes_is_told_with_what_the_daemon_does_meanwhi
             mistake, meanwhile = told.stderr.splitlines()
             assert (told.returncode, told.stdout) == (78, "")
             assert "did you mean 'debounce'?" in mistake
-            assert f"the daemon (pid {process.pid}) watches by what it read before, and starts nothing until " in meanwhile
+            assert (
+                f"the daemon (pid {process.pid}) watches by what it read before, and starts nothing until "
+                in meanwhile
+            )
             assert f"`kill -HUP {process.pid}`" in meanwhile
     assert len(home.run("status").stderr.splitlines()) == 1, "nobody goes on by it"
+
+
+# ---- what another one stumbled over --------------------------------------------------------------
+
+
+def page_of(home: Home, *words: str) -> str:
+    done = home.run(*words)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def first_way(home: Home, name: str = "docs") -> dict[str, str]:
+    found: dict[str, str] = why(home)["jobs"][name]["ways"][0]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        (("activating", "auto-restart", "30s", ""), "systemd starts it again by itself, within 30s"),
+        (("activating", "auto-restart", "2s", "1min 12.5s"), "systemd starts it again by itself, within 1min 13s"),
+        (("activating", "start", "30s", ""), "it is being started"),
+        (("activating", "auto-restart", "infinity", ""), "systemctl --user start training-watch.service"),
+        (("failed", "failed", "30s", ""), "systemctl --user start training-watch.service"),
+        (("inactive", "dead", "30s", ""), "systemctl --user start training-watch.service"),
+    ],
+)  # fmt: skip
+def test_a_daemon_that_systemd_starts_again_by_itself_is_not_to_be_started(
+    home: Home, state: tuple[str, ...], told: str
+) -> None:
+    home.config.write_text(f'[job.docs]\npaths = ["{home.path}/docs"]\n')
+    (home.path / "bin").mkdir()
+    names = ("ActiveState", "SubState", "RestartUSec", "RestartUSecNext")
+    answer = "\n".join(f"echo '{name}={value}'" for name, value in zip(names, state, strict=True) if value)
+    systemctl = home.path / "bin/systemctl"
+    # The training's unit is there and does nothing.
+    systemctl.write_text(
+        f"#!/bin/sh\ncase $* in *training-watch.service) {answer};; *) echo LoadState=loaded;; esac\n"
+    )
+    systemctl.chmod(0o755)
+    path = f"{home.path}/bin:{home.environment()['PATH']}"
+    environment = home.environment(PATH=path, XDG_RUNTIME_DIR=str(home.path))
+    page = home.run("status", env=environment).stdout
+    assert page.startswith(f"daemon    not running: {told}\n")
+    by_itself = told.startswith(("systemd", "it is"))
+    steps = home.run("why", env=environment).stdout
+    assert f"no daemon runs: {told if by_itself else 'nothing starts by itself'}\n" in steps
+    assert ("systemctl --user start" in steps) != by_itself
+
+
+def test_a_job_that_the_daemon_has_not_read_of_is_told_as_that(home: Home, manager: Manager) -> None:
+    with daemon(home, manager) as process:
+        trained(home, manager)
+        home.config.write_text(home.config.read_text().replace("[job.docs]", "[job.posts]"))
+        home.edit("text", "new.md")
+        page = page_of(home, "why")
+        assert (
+            "  ✗ the daemon runs, but doesn't know this job yet: the configuration has changed since" in page
+        )
+        assert first_way(home, "posts")["command"] == f"kill -HUP {process.pid}"
+        assert "training-watch run" not in page
+        assert "(not watched: the daemon doesn't know this job yet)" in page_of(home, "status")
+        type_it(home, first_way(home, "posts")["command"])
+        eventually(lambda: why(home)["jobs"]["posts"]["steps"][0]["passed"], 10, "it keeps the job")
+
+
+def test_what_would_start_without_a_daemon_or_by_another_name_is_not_about_to(
+    home: Home, manager: Manager
+) -> None:
+    home.configure(cooldown="1s")
+    home.mode("exit 1")
+    home.run("trigger", "--wait")
+    eventually(lambda: job(home)["waiting_for"] == "nothing", 20, "the cooldown is over")
+    assert "  now       would train, if the daemon ran\n" in page_of(home, "status")
+    home.configure(cooldown="6h")
+    with daemon(home, manager):
+        until(lambda: "STATUS=cooldown" in manager, "it waits")
+        home.configure(cooldown="1s")
+        home.config.write_text(home.config.read_text().replace("[job.docs]", "[job.posts]"))
+        assert "  now       would train, if the daemon knew this job\n" in page_of(home, "status")
+
+
+def test_a_unit_that_has_never_trained_is_to_be_trained_for_the_first_time(
+    home: Home, manager: Manager
+) -> None:
+    with daemon(home, manager):
+        trained(home, manager)
+        assert first_way(home)["what"] == "train the same content again"
+        home.config.write_text(home.config.read_text() + 'service = "posts-train.service"\n')
+        found = why(home)["jobs"]["docs"]
+        assert found["line"] == "nothing known yet: nobody has looked into it for posts-train.service"
+        assert found["ways"][1:] == [
+            {"command": "training-watch trigger", "what": "train it for the first time"}
+        ]
+        (told,) = (
+            each
+            for each in json.loads(home.run("doctor", "--json").stdout)["findings"]
+            if each["check"] == "daemon"
+        )
+        assert f"doesn't keep {home.path}/docs for posts-train.service: " in told["text"]
+        type_it(home, found["ways"][1]["command"] + " --wait")
+    assert home.runs() == 2
+
+
+def test_where_a_root_is_missing_nothing_is_to_be_trained_again(home: Home, manager: Manager) -> None:
+    gone = home.path / "psts"
+    home.config.write_text(home.config.read_text().replace('/docs"]', f'/docs", "{gone}"]'))
+    absence = "  absent    ~/psts: nothing is pending from it, its files are kept as they were\n"
+    with daemon(home, manager):
+        trained(home, manager)
+        page, found = page_of(home, "why"), why(home)["jobs"]["docs"]
+        assert absence in page
+        assert absence in page_of(home, "status")
+        assert found["absent"] == [str(gone)]
+        assert [way["command"] for way in found["ways"]] == ["training-watch doctor"]
+        gone.mkdir()
+        eventually(lambda: not why(home)["jobs"]["docs"]["absent"], 20, "it is there")
+        assert first_way(home)["command"] == "training-watch trigger --force"
+
+
+def test_of_a_removed_file_that_a_training_has_run_without_nothing_is_claimed(home: Home) -> None:
+    home.edit("text", "other.md")
+    home.run("trigger", "--wait")
+    (home.path / "docs/other.md").unlink()
+    home.run("trigger", "--force", "--wait")
+    told = page_of(home, "why", str(home.path / "docs/other.md"))
+    assert (
+        "  missing   nothing is there or remembered: it never was (is it spelled so?), or a training has run"
+        in told
+    )
+
+
+def test_what_the_training_itself_writes_is_told_with_the_line_that_leaves_it_out(
+    home: Home, manager: Manager
+) -> None:
+    home.configure(cooldown="0")
+    ignoring = 'ignore = ["drafts"]'
+    home.config.write_text(f"{home.config.read_text()}{ignoring}\n")
+    made = home.path / 'docs/out"1".html'
+    home.mode(f"date +%N >'{made}'")
+    asked = ("why", str(made))
+    with daemon(home, manager) as process:
+        eventually(lambda: job(home)["waiting_for"] == "own_changes", 30, "it rests")
+        line = 'ignore = ["drafts", "/out\\"1\\".html"]'
+        told = page_of(home, *asked)
+        assert "  pending   the training itself changes it, so that after each one it differs again" in told
+        assert f"  to do     leave it out, in the configuration: {line}\n" in told
+        done = home.run("doctor", "--json")
+        (found,) = (each for each in json.loads(done.stdout)["findings"] if each["check"] == "waiting")
+        assert (done.returncode, found["verdict"]) == (0, "note"), "an edit of another file starts a training"
+        assert f"write {line} into {home.config}, then: " in found["mend"]
+        runs = home.runs()
+        home.edit("another text")
+        until(lambda: home.runs() > runs, "it does")
+        home.config.write_text(home.config.read_text().replace(ignoring, line))
+        process.send_signal(signal.SIGHUP)
+        eventually(lambda: why(home, str(made))["fate"] == "ignored", 20, "the line that was pasted holds")
+        eventually(lambda: job(home)["waiting_for"] == "nothing_pending", 20, "and that ends it")
+
+
+def test_what_somebody_wrote_while_a_training_ran_is_not_called_the_trainings(home: Home) -> None:
+    home.mode("while [ ! -e go ]; do sleep 0.05; done")
+    home.run("trigger", "--no-watch")
+    eventually(home.runs, 20, "it trains")
+    home.edit("meanwhile")
+    (home.path / "go").touch()
+    eventually(lambda: (job(home)["last_run"] or {}).get("outcome"), 20, "it is over")
+    told = page_of(home, "why", str(home.path / "docs/guide.md"))
+    assert "  pending   it changed while a training ran: what that one read of it, nobody knows\n" in told
+    assert (
+        '  to do     if the training itself writes it, leave it out, in the configuration: ignore = ["/guide.md"]\n'
+        in told
+    )
+
+
+@pytest.mark.parametrize("status", [1, 3])
+def test_a_job_that_rests_says_what_to_type_when_the_cause_is_mended(home: Home, status: int) -> None:
+    text = home.config.read_text().replace("retries = 1", "retries = 0")
+    home.config.write_text(text + text.replace("[job.docs]", "[job.wiki]") + 'service = "wiki.service"\n')
+    home.mode(f"exit {status}")
+    home.run("trigger", "wiki", "--wait")
+    (again,) = re.findall(r"  to do     when the cause is mended: (.*)\n", page_of(home, "status"))
+    assert again == "training-watch trigger wiki --force"
+    home.mode("exit 0")
+    type_it(home, f"{again} --wait")
+    assert "when the cause is mended" not in page_of(home, "status")
+
+
+def test_the_name_of_a_job_shows_that_job_alone_unless_a_file_has_it(home: Home) -> None:
+    text = home.config.read_text()
+    home.config.write_text(text + text.replace("[job.docs]", "[job.wiki]") + 'service = "wiki.service"\n')
+    asked = f"cd {home.path}/docs; training-watch why wiki"
+    assert list(json.loads(type_it(home, f"{asked} --json"))["jobs"]) == ["wiki"]
+    assert type_it(home, asked).startswith("wiki      ")
+    home.edit("a file of that name", "wiki")
+    assert type_it(home, asked).startswith("~/docs/wiki\n")

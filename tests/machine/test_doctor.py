@@ -206,7 +206,7 @@ FAULTS = [
     ),
     Fault(
         "the configuration has another folder than unit and daemon", f"mkdir new; sed -i 's,~/own docs,~/new,' {CONFIG}",
-        "daemon", "doesn't watch /home/dev/new: the configuration has changed", "training-watch install", job="own",
+        "daemon", "doesn't keep /home/dev/new for own.service: the configuration has changed", "training-watch install", job="own",
         also=("unit",), undo=f"cp .config.good/training-watch/config.toml {CONFIG}; rmdir new",
     ),
     Fault(
@@ -420,6 +420,23 @@ def test_what_is_typed_because_the_daemon_goes_by_an_older_text_makes_it_go_by_t
     patient.do(f"cp .config.good/training-watch/config.toml {CONFIG}")
     patient.type(daemon()["mend"])
     patient.until_well()
+
+
+def test_that_systemd_starts_a_killed_daemon_again_is_told_by_status_and_why(patient: Patient) -> None:
+    folder = f"{UNITS}/training-watch.service.d"
+    patient.do(f"mkdir {folder}; printf '[Service]\\nRestartSec=1min\\n' >{folder}/late.conf")
+    patient.do("systemctl --user daemon-reload; systemctl --user kill -s KILL training-watch")
+    told = patient.machine.user(
+        "until [ $(systemctl --user show -p SubState --value training-watch) = auto-restart ]; do sleep 0.1; done;"
+        " training-watch status; training-watch why docs"
+    ).stdout
+    patient.do(
+        f"rm -r {folder}; systemctl --user daemon-reload; systemctl --user stop training-watch;"
+        " systemctl --user reset-failed training-watch; systemctl --user start training-watch"
+    )
+    patient.until_well()
+    assert told.startswith("daemon    not running: systemd starts it again by itself, within 1min\n")
+    assert "  ✗ no daemon runs: systemd starts it again by itself, within 1min\n" in told
 
 
 def test_a_sandbox_that_this_systemd_skips_is_no_reproach(patient: Patient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import click
 from training_watch import clock
 from training_watch.commands import Verbatim, configuration, job_argument, json_option
 from training_watch.config import Config, Job
-from training_watch.describe import read_anew
+from training_watch.describe import managed, read_anew
 from training_watch.events import Moment
+from training_watch.launching import NoManager
 from training_watch.overview import overview
 from training_watch.published import DaemonReport, daemon_report, outdated
 from training_watch.records import Records, opened_records
@@ -53,7 +55,8 @@ def status(config_path: Path, job: str | None, as_json: bool, following: bool) -
         told = _as_json(config, found, report)
         if as_json:
             return news(told), [json.dumps(told, indent=None if following else 1)]
-        return news(told), overview(screen, config, found, report, now.calendar, program=program)
+        back = _back(config, report)
+        return news(told), overview(screen, config, found, report, now.calendar, program=program, back=back)
 
     if not following:
         show(look(Screen.of())[1])
@@ -72,10 +75,11 @@ def status(config_path: Path, job: str | None, as_json: bool, following: bool) -
 Examples:
   training-watch why
   training-watch why docs/guide.md
+  training-watch why handbook
   training-watch why --json
 """,
 )
-@click.argument("path", required=False, type=click.Path(path_type=Path, readable=False))
+@click.argument("path", required=False, metavar="[PATH|JOB]", type=click.Path(path_type=Path, readable=False))
 @json_option("The same for programs.")
 @click.pass_obj
 def why(config_path: Path, path: Path | None, as_json: bool) -> None:
@@ -83,28 +87,32 @@ def why(config_path: Path, path: Path | None, as_json: bool) -> None:
 
     Without PATH: the questions that decide, in their order, and the answer to each. With PATH, of a file or a folder,
     there or removed: whether it is watched or ignored, by which rule of which file, when its content was seen, which
-    run read it, or that it is pending.
+    run read it, or that it is pending. Where no such file is there, a word that is a job's name means that job alone.
     """
     config, report, now = configuration(config_path), daemon_report(), clock.now()
-    if path is None:
-        _why_jobs(config, report, now, as_json=as_json)
+    named = [job for job in config.jobs if path is not None and job.name == str(path)]
+    if path is None or (named and not os.path.lexists(path)):
+        _why_jobs(config, named or config.jobs, report, now, as_json=as_json)
     else:
         _why_path(config, os.fsencode(path.expanduser()), report, now, as_json=as_json)
 
 
-def _why_jobs(config: Config, report: DaemonReport | None, now: Moment, *, as_json: bool) -> None:
+def _why_jobs(
+    config: Config, jobs: Iterable[Job], report: DaemonReport | None, now: Moment, *, as_json: bool
+) -> None:
     from training_watch.why import page
-    from training_watch.why.decision import decision_of
+    from training_watch.why.decision import Daemon, decision_of
 
     screen, program = Screen.of(), here(config.path)
     anew = None
     if report is not None and outdated(report, config):
         anew = read_anew(config.jobs, f"{program} install", report.pid)
+    daemon = Daemon(report, anew, _back(config, report))
     told: dict[str, Any] = {}
     lines: list[str] = []
-    for job in config.jobs:
+    for job in jobs:
         found = _status(config, job, report, now)
-        decision = decision_of(found, now, typed=for_job(config, job, program), anew=anew)
+        decision = decision_of(found, now, daemon, typed=for_job(config, job, program))
         told[job.name] = page.decision_json(found, decision)
         lines += [*([""] if lines else []), *page.decision_lines(screen, found, decision, now.calendar)]
     show([json.dumps({"schema": page.SCHEMA, "jobs": told}, indent=1)] if as_json else lines)
@@ -127,6 +135,19 @@ def _why_path(
         return
     roots = [root for each in config.jobs for root in each.paths]
     show(page.path_lines(Screen.of(), found, waiting, roots, now.calendar))
+
+
+def _back(config: Config, report: DaemonReport | None) -> float | None:
+    """Within how many seconds systemd starts the daemon by itself; None where it won't, or one runs."""
+    if report is not None or not managed(config.jobs):
+        return None
+    from training_watch.doctor.facts import watcher_of
+    from training_watch.launching.systemctl import next_start
+
+    try:
+        return next_start(watcher_of(config.path))
+    except NoManager:
+        return None  # what asks for the training's unit says so
 
 
 def _status(config: Config, job: Job, report: DaemonReport | None, now: Moment) -> JobStatus:

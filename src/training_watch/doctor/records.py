@@ -17,7 +17,7 @@ from training_watch import places
 from training_watch.config import Job
 from training_watch.cooldown import rest
 from training_watch.database import UPGRADES, VERSION
-from training_watch.describe import day_time, ending, listing, logs_of
+from training_watch.describe import day_time, ending, ignore_line, logs_of
 from training_watch.doctor.facts import Facts
 from training_watch.doctor.findings import Finding, fault, fine, note
 from training_watch.doctor.machine import unwritable
@@ -25,10 +25,8 @@ from training_watch.events import Outcome, Reason, Run
 from training_watch.marker import MarkerError, read_marker
 from training_watch.records import records_of
 from training_watch.status import JobStatus, status_of
-from training_watch.text import printable
 from training_watch.timespan import spoken
 from training_watch.typed import for_job
-from training_watch.watching.ignore import escaped
 from training_watch.watching.rows import Rows
 from training_watch.wiring import launcher_of, obstacle_of
 
@@ -198,7 +196,7 @@ def waiting(facts: Facts, job: Job) -> Iterator[Finding]:
             why = f"; {_ending(wrong, facts)}" if wrong is not None else ""
             yield fault(f"{status.line}{why}; {see} says why", f"{force}   # once it is mended")
         case Reason.OWN:
-            yield fault(f"{status.line}", _ignoring(facts, job, status))
+            yield note(status.line, _ignoring(facts, job, status))
         case Reason.BALKED:
             yield fault(status.line, see)
         case Reason.OBSTACLE if obstacle_of(facts.config, job) is None:  # else the unit's check has said it
@@ -236,10 +234,5 @@ def _status(facts: Facts, job: Job) -> JobStatus | None:
 def _ignoring(facts: Facts, job: Job, status: JobStatus) -> str:
     """The line that leaves out what the training itself writes."""
     pending = status.state.pending
-    paths = pending.sample if pending else ()
-    patterns = []
-    for path in paths:
-        root = next((root for root in job.roots if path.startswith(root + b"/")), None)
-        patterns.append(printable(escaped(path[len(root) :])) if root is not None else printable(path))
-    named = ", ".join(f'"{pattern}"' for pattern in patterns) or listing(paths, len(paths))
-    return f"write ignore = [{named}] into {facts.config_path}, then: {facts.install}"
+    line = ignore_line(job, pending.sample if pending else ())
+    return f"write {line} into {facts.config_path}, then: {facts.install}"

@@ -162,9 +162,10 @@ def _outdated(facts: Facts, config: Config, report: DaemonReport, *, own: bool) 
             mend,
         )
     stale = [job for job in facts.jobs if report.jobs[job.name].fingerprint != fingerprint(job)]
-    if unwatched := [root for job in stale for root in unread(job)]:
+    # It may watch them for the unit that the job had before.
+    if unkept := [f"{', '.join(roots)} for {job.service}" for job in stale if (roots := unread(job))]:
         return fault(
-            f"the running daemon doesn't watch {', '.join(unwatched)}: the configuration has changed since it read it",
+            f"the running daemon doesn't keep {'; '.join(unkept)}: the configuration has changed since it read it",
             mend,
         )
     return note(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from training_watch import places
 from training_watch.launching import LaunchError, NoManager
+from training_watch.timespan import seconds
 
 # systemctl answers in 30 ms; a manager that doesn't answer in this time is in trouble. Arbitrary.
 PATIENCE = 10.0
@@ -63,6 +64,26 @@ def version() -> int:
             f"`systemctl --version` says no version, but {said[:80]!r}: see `type -a systemctl`"
         )
     return int(told[1])
+
+
+def next_start(unit: str) -> float | None:
+    """Seconds within which the manager starts the unit again by itself, 0 where it does so now; None where it won't.
+
+    Raises NoManager.
+    """
+    # RestartUSecNext= came with the growing delays of 254.
+    wanted = "ActiveState,SubState,RestartUSec,RestartUSecNext"
+    answer = systemctl("show", f"--property={wanted}", "--", unit)
+    shown = dict(line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line)
+    if shown.get("ActiveState") != "activating":
+        return None
+    if shown.get("SubState") != "auto-restart":
+        return 0.0
+    told = shown.get("RestartUSecNext") or shown.get("RestartUSec", "")
+    try:
+        return seconds(told)
+    except ValueError:  # infinity
+        return None
 
 
 def user_unit_folder() -> Path:

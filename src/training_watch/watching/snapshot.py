@@ -67,7 +67,7 @@ TAKE_GONE = (
 CLEAN = "DELETE FROM files WHERE unit = ? AND digest IS NULL AND trained IS NULL"
 # An empty `trained` is what nobody knows. The first run that read a file never read what came after it.
 KNOWN = """
-SELECT size, mtime_ns, ctime_ns, inode, digest, digest IS NOT trained, trained IS x'', trained IS NULL, seen_at, run
+SELECT size, mtime_ns, ctime_ns, inode, digest, digest IS NOT trained, trained IS x'', trained IS NULL, own, seen_at, run
 FROM files WHERE unit = ? AND path = ?
 """
 # How many files are known below a folder, and how many of them are pending.
@@ -82,10 +82,11 @@ WHERE unit = ? AND digest IS NOT trained AND path > ? AND path < ?
 class Known:
     """What the snapshot says of one file.
 
-    `stamp` is the last comparison's, and `there`: it found the file. `readable`: its content, too. `pending`: it differs from what was last trained. `unknown`: a run may have
-    read it, and nobody knows in which state. `untrained`: no successful run has read it. `seen_at`: when what is there,
-    or that nothing is, was first noticed, in seconds since the epoch. `run`: the id of the run that first read what is
-    now trained. Both are None for what was noticed before they were kept.
+    `stamp` is the last comparison's, and `there`: it found the file. `readable`: its content, too. `pending`: it
+    differs from what was last trained. `unknown`: a run may have read it, and nobody knows in which state. `untrained`:
+    no successful run has read it. `own`: it changed while the last run was active. `seen_at`: when what is there, or
+    that nothing is, was first noticed, in seconds since the epoch. `run`: the id of the run that first read what is now
+    trained. Both are None for what was noticed before they were kept.
     """
 
     stamp: Stamp
@@ -94,6 +95,7 @@ class Known:
     pending: bool
     unknown: bool
     untrained: bool
+    own: bool
     seen_at: float | None
     run: int | None
 
@@ -184,7 +186,7 @@ class Snapshot:
         found = self._connection.execute(KNOWN, (self._unit, path)).fetchone()
         if found is None:
             return None
-        digest, pending, unknown, untrained, seen_at, run = found[4:]
+        digest, pending, unknown, untrained, own, seen_at, run = found[4:]
         return Known(
             stamp=found[:4],
             there=digest is not None,
@@ -192,6 +194,7 @@ class Snapshot:
             pending=bool(pending),
             unknown=bool(unknown),
             untrained=bool(untrained),
+            own=bool(own),
             seen_at=seen_at,
             run=run,
         )

@@ -6,13 +6,14 @@ Which one decides is what decide.order says; nothing is decided here again.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from training_watch import places
-from training_watch.describe import clock_time, day_time, files, logs_of, start_it
+from training_watch.describe import clock_time, comes_back, day_time, files, logs_of, start_it
 from training_watch.events import Moment, Outcome, Reason
+from training_watch.published import DaemonReport
 from training_watch.status import JobStatus
 from training_watch.timespan import spoken
 from training_watch.typed import Typed
@@ -44,6 +45,19 @@ class Decision:
     after: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """The daemon beside the job.
+
+    `report` is None where none runs; then systemd starts one by itself within `back` seconds, if that isn't None.
+    `anew` makes one that runs read the configuration, where it goes by an older text of it.
+    """
+
+    report: DaemonReport | None
+    anew: str | None = None
+    back: float | None = None
+
+
 # As decide asks them: while git is busy a burst is held, so these two are one question.
 QUESTIONS = (
     Reason.RUNNING, Reason.SETTLING, Reason.NOTHING, Reason.OBSTACLE, Reason.REFUSED, Reason.RETRIES, Reason.OWN,
@@ -53,14 +67,10 @@ QUESTIONS = (
 _OF_THE_DAEMON = frozenset({Reason.SETTLING, Reason.OBSTACLE, Reason.BALKED})
 
 
-def decision_of(status: JobStatus, now: Moment, *, typed: Typed, anew: str | None) -> Decision:
-    """How the rule came to what the job waits for.
-
-    `typed` is how a person calls this program for it. `anew` makes the daemon read the configuration, where it goes by
-    an older text of it.
-    """
+def decision_of(status: JobStatus, now: Moment, daemon: Daemon, *, typed: Typed) -> Decision:
+    """How the rule came to what the job waits for. `typed` is how a person calls this program for it."""
     decided = Reason.SETTLING if status.reason is Reason.GIT else status.reason
-    steps, after = [_daemon(status, outdated=anew is not None)], list[str]()
+    steps, after = [_daemon(status, daemon)], list[str]()
     asked = True
     for question in QUESTIONS:
         if question is decided:
@@ -73,33 +83,54 @@ def decision_of(status: JobStatus, now: Moment, *, typed: Typed, anew: str | Non
             steps.append(Step(str(question), None, f"{_OPEN[question]}, only the daemon would know"))
         else:
             steps.append(Step(str(question), True, _PASSED[question](status, now)))
-    known = [*_WAYS.get(status.reason, ())] if status.reason else []
-    if status.reason in (Reason.SETTLING, Reason.GIT):
-        known = [_FORCE if status.verdict.left > 0 else _NOW]
     words = {
         "trigger": typed("trigger"),
         "logs": typed("logs"),
         "doctor": f"{typed.program} doctor",
         "marker": _path(status.job.marker),
     }
-    ways = [Way(way.command.format_map(words), way.what) for way in known]
+    ways = [Way(way.command.format_map(words), way.what) for way in _ways(status)]
     if status.last is not None and status.last.outcome in (Outcome.FAILED, Outcome.INTERRUPTED):
         ways.insert(0, Way(logs_of(status.last.invocation, typed), "what the last one said"))
-    if anew is not None:
-        ways.insert(0, Way(anew, "let the configuration count"))
-    if status.report is None:
+    if daemon.anew is not None:
+        ways.insert(0, Way(daemon.anew, "let the configuration count"))
+    if daemon.report is None and daemon.back is None:
         ways.insert(0, Way(start_it([status.job], typed.program), "start the daemon"))
     return Decision(tuple(steps), tuple(ways), tuple(after))
 
 
-def _daemon(status: JobStatus, *, outdated: bool) -> Step:
-    if status.report is None:
-        return Step("daemon", False, "no daemon runs, or it has said nothing yet: nothing starts by itself")
-    if outdated:
-        return Step(
-            "daemon", None, "the daemon runs, by an older text of the configuration than is told of here"
-        )
-    return Step("daemon", True, "the daemon runs, and keeps this job")
+def _daemon(status: JobStatus, daemon: Daemon) -> Step:
+    match daemon:
+        case Daemon(report=None, back=None):
+            return Step("daemon", False, "no daemon runs: nothing starts by itself")
+        case Daemon(report=None, back=float(within)):
+            return Step("daemon", False, f"no daemon runs: {comes_back(within)}")
+        case Daemon(anew=str()) if status.report is None:
+            told = "the daemon runs, but doesn't know this job yet: the configuration has changed since it read it"
+            return Step("daemon", False, told)
+        case Daemon(anew=str()):
+            told = "the daemon runs, by an older text of the configuration than is told of here"
+            return Step("daemon", None, told)
+        case _ if status.report is None:
+            return Step("daemon", None, "the daemon runs, and has said nothing yet")
+        case _:
+            return Step("daemon", True, "the daemon runs, and keeps this job")
+
+
+def _ways(status: JobStatus) -> Sequence[Way]:
+    """The ways round what decided, their commands yet to be filled in."""
+    held = status.verdict.left > 0
+    match status.reason:
+        case None:
+            return ()
+        case Reason.SETTLING | Reason.GIT:
+            return (_FORCE if held else _NOW,)
+        case Reason.NOTHING if status.absent:  # to train without what they held is what nobody wants
+            return (_DOCTOR,)
+        case Reason.NOTHING if status.last is None:
+            return (Way(_FORCE.command if held else _NOW.command, "train it for the first time"),)
+        case reason:
+            return _WAYS[reason]
 
 
 _OPEN = {

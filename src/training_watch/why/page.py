@@ -6,8 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from training_watch.describe import counted, day_time
-from training_watch.overview import NEEDS_A_PERSON, WENT_WRONG, run_words, short
+from training_watch.describe import counted, day_time, ignore_line
+from training_watch.events import Reason
+from training_watch.overview import NEEDS_A_PERSON, WENT_WRONG, absences, run_words, short
 from training_watch.published import JobReport
 from training_watch.screen import Screen, Words, bad, command, dim, good, strong, warned
 from training_watch.status import JobStatus, run_json
@@ -30,6 +31,7 @@ def decision_lines(screen: Screen, status: JobStatus, decision: Decision, now: d
         lines += screen.row(dim("last run"), *run_words(status.last, now))
         if status.last.error:
             lines += screen.row(dim("it said"), warned(status.last.error))
+    lines += absences(screen, status)
     for at, way in enumerate(decision.ways):
         lines += screen.row(dim("to do") if at == 0 else "", f"{way.what}: ", command(way.command))
     return lines
@@ -55,6 +57,7 @@ def decision_json(status: JobStatus, decision: Decision) -> dict[str, Any]:
         "steps": [
             {"question": step.name, "passed": step.passed, "told": step.told} for step in decision.steps
         ],
+        "absent": list(status.absent),
         "ways": [{"command": way.command, "what": way.what} for way in decision.ways],
         "last_run": run_json(status.last) if status.last else None,
     }
@@ -65,7 +68,11 @@ def path_lines(
 ) -> list[str]:
     """What became of a path, and, where it is owed, what its job waits for."""
     lines = screen.line(strong(_name(found.path)))
-    lines += screen.row(*_verdict(found, roots))
+    lines += screen.row(*_verdict(found, status, roots))
+    if status is not None and found.fate is Fate.PENDING and found.known is not None and found.known.own:
+        sure = "" if status.reason is Reason.OWN else "if the training itself writes it, "
+        line = command(ignore_line(status.job, [found.path]))
+        lines += screen.row(dim("to do"), f"{sure}leave it out, in the configuration: ", line)
     if found.by is not None and found.by != found.path and found.fate is not Fate.ABSENT:
         lines += screen.row(dim("because"), f"of {_name(found.by)}, which holds it")
     if found.rule is not None:
@@ -98,7 +105,7 @@ def path_json(found: Found, status: JobStatus | None) -> dict[str, Any]:
     }
 
 
-def _verdict(found: Found, roots: list[Path]) -> list[Words]:
+def _verdict(found: Found, status: JobStatus | None, roots: list[Path]) -> list[Words]:
     match found.fate:
         case Fate.OUTSIDE:
             held = ", ".join(map(short, roots))
@@ -112,7 +119,7 @@ def _verdict(found: Found, roots: list[Path]) -> list[Words]:
             what = "it is new" if found.known is None else "it is another than at the last comparison"
             return [warned("unseen"), f"{what}: it is compared when the edit has settled"]
         case Fate.PENDING:
-            return [warned("pending"), _owed(found)]
+            return [warned("pending"), _owed(found, status)]
         case fate:
             return list(_VERDICTS[fate])
 
@@ -133,16 +140,20 @@ _VERDICTS: dict[Fate, tuple[Words, Words]] = {
     ),
     Fate.MISSING: (
         warned("missing"),
-        "nothing is there, and no comparison has met anything: is it spelled so?",
+        "nothing is there or remembered: it never was (is it spelled so?), or a training has run without it already",
     ),
     Fate.TRAINED: (good("trained"), "its content is what the last successful training read"),
 }
 
 
-def _owed(found: Found) -> str:
+def _owed(found: Found, status: JobStatus | None) -> str:
     known = found.known
     if known is not None and not known.there:
         return "it was removed, and no training has run without it yet"
+    if known is not None and known.own and status is not None and status.reason is Reason.OWN:
+        return "the training itself changes it, so that after each one it differs again from what was read"
+    if known is not None and known.own:
+        return "it changed while a training ran: what that one read of it, nobody knows"
     if known is not None and known.unknown:
         return "a training may have read it while it changed: what it read, nobody knows"
     if known is not None and known.untrained:
