@@ -804,6 +804,8 @@ def test_what_the_training_itself_writes_is_told_with_the_line_that_leaves_it_ou
         (found,) = (each for each in json.loads(done.stdout)["findings"] if each["check"] == "waiting")
         assert (done.returncode, found["verdict"]) == (0, "note"), "an edit of another file starts a training"
         assert f"write {line} into {home.config}, then: " in found["mend"]
+        (asked_first, *_) = why(home)["jobs"]["docs"]["ways"]
+        assert asked_first == {"command": "training-watch doctor", "what": "which line leaves them out"}
         runs = home.runs()
         home.edit("another text")
         until(lambda: home.runs() > runs, "it does")

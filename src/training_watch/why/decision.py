@@ -209,7 +209,7 @@ _WAYS = {
     Reason.NOTHING: (Way("{trigger} --force", "train the same content again"),),
     Reason.RETRIES: (_AGAIN,),
     Reason.REFUSED: (_AGAIN,),
-    Reason.OWN: (Way("{logs}", "which line to add to `ignore`"), _FORCE),
+    Reason.OWN: (Way("{doctor}", "which line leaves them out"), _FORCE),
     Reason.COOLDOWN: (_FORCE, Way("rm {marker}", "forget the cooldown")),
     Reason.BALKED: (_DOCTOR,),
     Reason.OBSTACLE: (_DOCTOR,),

@@ -69,7 +69,7 @@ def path_lines(
     """What became of a path, and, where it is owed, what its job waits for."""
     lines = screen.line(strong(_name(found.path)))
     lines += screen.row(*_verdict(found, status, roots))
-    if status is not None and found.fate is Fate.PENDING and found.known is not None and found.known.own:
+    if status is not None and found.fate is Fate.PENDING and _is_own(found):
         sure = "" if status.reason is Reason.OWN else "if the training itself writes it, "
         line = command(ignore_line(status.job, [found.path]))
         lines += screen.row(dim("to do"), f"{sure}leave it out, in the configuration: ", line)
@@ -150,15 +150,20 @@ def _owed(found: Found, status: JobStatus | None) -> str:
     known = found.known
     if known is not None and not known.there:
         return "it was removed, and no training has run without it yet"
-    if known is not None and known.own and status is not None and status.reason is Reason.OWN:
+    if _is_own(found) and status is not None and status.reason is Reason.OWN:
         return "the training itself changes it, so that after each one it differs again from what was read"
-    if known is not None and known.own:
+    if _is_own(found):
         return "it changed while a training ran: what that one read of it, nobody knows"
     if known is not None and known.unknown:
         return "a training may have read it while it changed: what it read, nobody knows"
     if known is not None and known.untrained:
         return "no training has read it yet"
     return "its content differs from what the last successful training read"
+
+
+def _is_own(found: Found) -> bool:
+    """Whether it changed while a training ran, so that it may be the training's own work."""
+    return found.known is not None and found.known.there and found.known.own
 
 
 def _past(screen: Screen, found: Found, now: datetime) -> list[str]:
