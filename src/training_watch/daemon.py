@@ -210,7 +210,10 @@ class Daemon:
         except ConfigError as error:
             for mistake in error.mistakes:
                 log.error("%s", mistake)
-            log.error("%s has mistakes: going on with the one from before", self._config_path)
+            log.error(
+                "%s has mistakes: going on with the one from before, but starting nothing until they are mended",
+                self._config_path,
+            )
         else:
             log.info("Reloading %s", self._config_path)
             self._close()

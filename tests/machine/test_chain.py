@@ -275,7 +275,8 @@ def test_mistakes_in_the_configuration_change_nothing_at_a_reload_and_stop_a_sta
     )
     assert chain.systemctl("is-active", chain.host.names.watcher) == "active"
     bad = chain.tw("check", check=False)
-    assert (bad.returncode, len(bad.stderr.splitlines())) == (78, 2)
+    assert (bad.returncode, len(bad.stderr.splitlines())) == (78, 3)
+    assert "starts nothing until the file is right" in bad.stderr.splitlines()[-1]
     chain.systemctl("restart", chain.host.names.watcher, check=False)
     chain.until(
         lambda: chain.systemctl("show", "-p", "ExecMainStatus", "--value", chain.host.names.watcher) == "78",
