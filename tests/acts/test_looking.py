@@ -792,14 +792,14 @@ def test_what_the_training_itself_writes_is_told_with_the_line_that_leaves_it_ou
     ignoring = 'ignore = ["drafts"]'
     home.config.write_text(f"{home.config.read_text()}{ignoring}\n")
     made = home.path / 'docs/out"1".html'
-    home.mode(f"date +%N >'{made}'")
+    home.mode(f"date +%N >'{made}'; sleep 0.5")  # what it wrote has settled when it ends
     asked = ("why", str(made))
     with daemon(home, manager) as process:
         eventually(lambda: job(home)["waiting_for"] == "own_changes", 30, "it rests")
         line = 'ignore = ["drafts", "/out\\"1\\".html"]'
-        told = page_of(home, *asked)
-        assert "  pending   the training itself changes it, so that after each one it differs again" in told
-        assert f"  to do     leave it out, in the configuration: {line}\n" in told
+        itself = "  pending   the training itself changes it, so that after each one it differs again"
+        eventually(lambda: itself in page_of(home, *asked), 20, "it is told")
+        assert f"  to do     leave it out, in the configuration: {line}\n" in page_of(home, *asked)
         done = home.run("doctor", "--json")
         (found,) = (each for each in json.loads(done.stdout)["findings"] if each["check"] == "waiting")
         assert (done.returncode, found["verdict"]) == (0, "note"), "an edit of another file starts a training"
