@@ -398,7 +398,9 @@ def _a_daemon_whose_configuration_is_broken_meanwhile(home: Path) -> Iterable[st
         eventually(lambda: "succeeded" in said(), 30, "it trains")
         config.write_text(config.read_text() + 'rescan_interval = "2h"\n')
         (home / "docs/more.md").write_text("# More\n")
-        eventually(lambda: said().count("succeeded") > 1, 30, "it has taken in the new text, and trains", also=said)
+        eventually(
+            lambda: said().count("succeeded") > 1, 30, "it has taken in the new text, and trains", also=said
+        )
         config.write_text("nonsense\n")
         (home / "docs/still-more.md").write_text("# Still more\n")
         eventually(lambda: "not TOML" in said(), 30, "it says that it starts nothing")
