@@ -53,9 +53,11 @@ ELSEWHERE = {
         "acts/test_looking.py::test_a_followed_run_that_fails_ends_with_its_result_and_where_to_read_on",
     "{} was changed since the daemon read it, which goes by the older one: `{}`":
         "acts/test_looking.py::test_what_the_daemon_will_do_is_told_by_the_limits_that_it_goes_by",
-    "the daemon (pid {}) watches by what it read before, and starts nothing until the file is right; then: `{} install`, "
-    "or `kill -HUP {}` where no unit runs it":
+    "the daemon (pid {}) watches by what it read before, and starts nothing until the file is right: mend it, and the "
+    "daemon goes on":
         "acts/test_looking.py::test_a_configuration_with_mistakes_is_told_with_what_the_daemon_does_meanwhile",
+    "{} has mistakes: going on with the one from before, but starting nothing until they are mended":
+        "acts/test_daemon.py::test_a_reload_reads_the_configuration_anew_and_one_with_mistakes_changes_nothing",
     # ---- this machine ---------------------------------------------------------------------------
     "HOME is not set, and user {} is in no user database: set HOME": "takes a user whom the system doesn't know",
     "{}: its modification time makes no sense ({}): `touch` it, or remove it": "takes a file system that keeps such a time",

@@ -144,6 +144,8 @@ def _syntax(path: Path, error: Exception) -> str:
     if told is None:
         return f"{path}: not TOML: {error}; mend it there"
     what, line, column = told.groups()
+    if what == r"Illegal character '\n'":  # where a text was to end
+        what = "a quote is not closed"
     return f"{path}:{line}: not TOML, column {column}: {what}; mend it there"
 
 

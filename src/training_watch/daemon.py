@@ -65,6 +65,7 @@ class Daemon:
         self._obstacle_of = obstacle_of
         self._keepers: list[Keeper] = []
         self._bell: Bell | None = None
+        self._mended: Bell | None = None  # the configuration, while there are mistakes in it
         self._stopping = False
         self._reloading = False
         self._broken_until: float | None = None
@@ -96,7 +97,8 @@ class Daemon:
 
     def _loop(self, connection: sqlite3.Connection, wakeup: socket.socket) -> None:
         while not self._stopping:
-            self._serve(connection, self._bell.read() if self._bell else False)
+            rang = [bell.read() for bell in self._bells()]  # each of them is to be read
+            self._serve(connection, any(rang))
             self._ping()
             if self._reloading:
                 self._open_again(connection)
@@ -142,8 +144,9 @@ class Daemon:
         poller = select.poll()
         poller.register(wakeup, select.POLLIN)
         if self._broken_until is None:
-            if self._bell is not None and (fd := self._bell.fileno()) is not None:
-                poller.register(fd, select.POLLIN)
+            for bell in self._bells():
+                if (fd := bell.fileno()) is not None:
+                    poller.register(fd, select.POLLIN)
             for keeper in self._keepers:
                 for fd, events in keeper.watcher.descriptors().items():
                     poller.register(fd, events)
@@ -157,8 +160,7 @@ class Daemon:
         if self._broken_until is None:
             deadlines += [self._publish_at, *(each.due() for each in self._keepers)]
         now = clock.elapsed()
-        if self._bell is not None and (look := self._bell.due) is not None:
-            deadlines.append(now + look)
+        deadlines += [now + bell.due for bell in self._bells() if bell.due is not None]
         known = [each for each in deadlines if each is not None]
         # poll(2) takes a C int, and its clock stands still while the machine sleeps: look again each hour.
         return max(0, min(3_600_000, int((min(known) - now) * 1000) + 1)) if known else 3_600_000
@@ -195,7 +197,11 @@ class Daemon:
         try:
             present = read_config(self._config_path)
         except ConfigError as error:
+            self._mended = self._mended or Bell([self._config_path])
             return "; ".join(error.mistakes[:NAMED])
+        if self._mended is not None:
+            self._mended.close()
+            self._mended = None
         if present != config:
             self._reload()
             return f"{self._config_path} has changed: it is read anew"
@@ -224,9 +230,12 @@ class Daemon:
         for keeper in self._keepers:
             keeper.close()
         self._keepers = []
-        if self._bell is not None:
-            self._bell.close()
-            self._bell = None
+        for bell in self._bells():
+            bell.close()
+        self._bell = self._mended = None
+
+    def _bells(self) -> list[Bell]:
+        return [bell for bell in (self._bell, self._mended) if bell is not None]
 
     def _stop(self) -> None:
         self._stopping = True

@@ -168,7 +168,7 @@ class Keeper:
             settings=self.job.settings,
             pending=PendingReport(pending.count, pending.content, pending.own) if pending else None,
             touched=self._touched.count,
-            changed=tuple(map(printable, self._touched.first(SAMPLE))),
+            changed=tuple(map(printable, self._touched.first(SAMPLE))) if self._touched.count else (),
             burst=(burst.first_at, burst.last_at, burst.held_at) if burst else None,
             balks=state.balks,
             balked_at=state.balked_at,
@@ -416,10 +416,10 @@ class Keeper:
         if not isinstance(current, Wait):
             return
         pending = self.state.pending
-        about = (
-            current.reason,
-            pending.content if pending and current.reason is not Reason.SETTLING else None,
-        )
+        settling = current.reason is Reason.SETTLING
+        owed = pending is not None or self._touched.count > 0
+        # A run may take in what is settling: what is left of the quiet is then waited out for nothing.
+        about = (current.reason, owed) if settling else (current.reason, pending.content if pending else None)
         if about == self._said:
             return
         first, self._said = not self._said, about

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -120,9 +121,40 @@ def test_nothing_starts_by_another_text_than_its_run_is_recorded_by(home: Home, 
         until(lambda: "did you mean 'debounce'?; 1 file waiting" in manager, "it says what stands in the way")
         assert home.runs() == 1
         home.config.write_text(good + 'ignore = ["*.tmp"]\n')
-        home.run("trigger")
-        until(lambda: home.runs() == 2, "it was owed")
-        until(lambda: manager.count("READY=1") == 2, "the daemon has taken in what is right now, by itself")
+        until(lambda: home.runs() == 2, "it is mended, which the daemon hears of by itself")
+        until(lambda: manager.count("READY=1") == 2, "it has taken in the new text")
+        until(lambda: "STATUS=nothing to train" in manager, "it is done")
+        home.config.write_text(good + 'debounse = "1s"\n')
+        home.edit("while there is a mistake again")
+        until(lambda: "did you mean 'debounce'" in manager.last, "it says what stands in the way")
+        home.config.write_text(good + 'ignore = ["*.tmp"]\n')
+        until(lambda: home.runs() == 3, "the text from before is as good")
+        assert manager.count("READY=1") == 2
+
+
+def test_a_forced_run_that_takes_in_an_edit_leaves_no_promise_of_another(
+    home: Home, manager: Manager
+) -> None:
+    home.configure(cooldown="0")
+    limits = 'debounce = "20s"\nmax_wait = "1min"\n'
+    home.config.write_text(re.sub("debounce = .*\nmax_wait = .*\n", limits, home.config.read_text()))
+    home.run("trigger", "--wait")
+    with daemon(home, manager):
+        until(lambda: "STATUS=nothing to train" in manager, "it has looked at everything")
+        home.edit("and at once a run")
+        until(lambda: waiting(home)["changed"], "the edit is seen")
+        home.run("trigger", "--force", "--wait")
+        until(lambda: waiting(home)["running"] is None, "the run is over")
+        until(
+            lambda: waiting(home)["line"] == "nothing to train", "nothing is promised in the quiet after it"
+        )
+        told = waiting(home)
+    assert (told["waiting_for"], told["changed"], told["next_start"]) == ("settling", [], None)
+
+
+def waiting(home: Home) -> dict[str, object]:
+    told: dict[str, object] = json.loads(home.run("status", "--json").stdout)["jobs"]["docs"]
+    return told
 
 
 def test_a_polled_tree_is_trained_too(home: Home, manager: Manager) -> None:

@@ -44,7 +44,7 @@ def test_a_training_that_failed_after_one_that_succeeded_waits_and_is_told_as_fa
     forced()
     told = installed(desk)
     assert "docs: the last training failed " in told
-    assert f"at the earliest; now: {PROGRAM} trigger --force\n" in told
+    assert f"or at once by: {PROGRAM} trigger --force\n" in told
     (desk.home / "broken").unlink()
     assert "Training succeeded." in forced()
 
@@ -61,5 +61,5 @@ def test_of_several_jobs_the_way_round_names_each(desk: Desk) -> None:
     with desk.config.open("a") as config:
         config.write('[job.more]\npaths = ["~/project"]\nservice = "more.service"\nlauncher = "process"\n')
         config.write('command = ["true"]\n')
-    assert f"now: {PROGRAM} trigger docs --force\n" in installed(desk)
-    assert f"now: {PROGRAM} trigger more --force\n" in installed(desk)
+    assert f"at once by: {PROGRAM} trigger docs --force\n" in installed(desk)
+    assert f"at once by: {PROGRAM} trigger more --force\n" in installed(desk)

@@ -327,7 +327,7 @@ def test_a_unit_of_another_name_is_forgotten_with_its_failure(desk: Desk) -> Non
 def test_the_configuration_tells_of_each_units_marker(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.install()
     assert '# marker = "~/.cache/crystal/last-training-run"' in desk.config.read_text()
-    assert "Of another service it is ~/.cache/crystal/UNIT.last-run" in desk.config.read_text()
+    assert "Another service has another one,\n# ~/.cache/crystal/UNIT.last-run" in desk.config.read_text()
     assert "man 5 training-watch" in desk.config.read_text().split("[job", 1)[0]
     desk.config.unlink()
     monkeypatch.setenv("XDG_CACHE_HOME", "/var/elsewhere")

@@ -16,7 +16,6 @@ from training_watch import places
 from training_watch.config import Config, ConfigError, read_config
 from training_watch.published import daemon_report
 from training_watch.timespan import seconds
-from training_watch.typed import here
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -57,8 +56,8 @@ def configuration(path: Path) -> Config:
             [
                 *error.mistakes,
                 (
-                    f"the daemon (pid {report.pid}) watches by what it read before, and starts nothing until the file is "
-                    f"right; then: `{here(path)} install`, or `kill -HUP {report.pid}` where no unit runs it"
+                    f"the daemon (pid {report.pid}) watches by what it read before, and starts nothing until the file "
+                    f"is right: mend it, and the daemon goes on"
                 ),
             ]
         ) from None

@@ -173,6 +173,6 @@ def _first_trainings(config_path: Path, *, wait: bool) -> None:
             how = "failed" if ended and ended[-1] is Outcome.FAILED else "ended"
             force = for_job(config, job, here(config.path))("trigger", "--force")
             say(
-                f"{job.name}: the last training {how} {day_time(asked.last_trained, now.calendar)}; changes are trained "
-                f"in {spoken(asked.left)} at the earliest; now: {force}"
+                f"{job.name}: the last training {how} {day_time(asked.last_trained, now.calendar)}; the next may start in "
+                f"{spoken(asked.left)}, or at once by: {force}"
             )

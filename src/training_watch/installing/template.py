@@ -48,7 +48,7 @@ def table(job: Job) -> str:
         _line("rescan_interval", '"1h"', True, "the safety comparison where it can"),
         _line("service", quoted(job.service), job.service == places.TRAINING_UNIT, "the unit to start, of this job alone; history and marker are its own"),
         _line("launcher", quoted(job.launcher), job.launcher == "systemd", '"process" runs the command itself, where there is no user manager'),
-        f"# When the last training ended; rm forgets the cooldown. Of another service it is {_short(places.cache_folder())}/UNIT.last-run:",
+        f"# The file that says when the last training ended; rm forgets the cooldown. Another service has another one,\n# {_short(places.cache_folder())}/UNIT.last-run:",
         _line("marker", quoted(_short(places.marker(job.service))), True),
     ]  # fmt: skip
     return "\n".join([*lines, ""])

@@ -100,10 +100,13 @@ class Touched:
             self.everything, self.cause = True, cause
 
     def forget_names(self, before: float) -> None:
-        """Keep the folders: what was hinted at has been looked at then, but something may have come since."""
+        """Keep the folders: what was hinted at has been looked at then, but something may have come since.
+
+        What has been looked at is counted no more.
+        """
         self.moved = {top: at for top, at in self.moved.items() if at >= before}
-        for folder in self.folders:
-            self._folder(folder)
+        self.folders = {folder: set() for folder in self.folders}
+        self._kept = self._dropped = 0
 
     def merge(self, other: Touched) -> None:
         """Take over all hints of `other`."""

@@ -109,7 +109,7 @@ def _daemon(status: JobStatus, daemon: Daemon) -> Step:
             told = "the daemon runs, but doesn't know this job yet: the configuration has changed since it read it"
             return Step("daemon", False, told)
         case Daemon(anew=str()):
-            told = "the daemon runs, by an older text of the configuration than is told of here"
+            told = "the daemon runs, by an older text of the configuration, and the limits below are of that"
             return Step("daemon", None, told)
         case _ if status.report is None:
             return Step("daemon", None, "the daemon runs, and has said nothing yet")
@@ -193,9 +193,11 @@ _PASSED: dict[Reason, Callable[[JobStatus, Moment], str]] = {
     Reason.SETTLING: _settled,
     Reason.NOTHING: _differs,
     Reason.OBSTACLE: lambda _, __: "the installed unit is what the configuration says",
-    Reason.REFUSED: lambda _, __: "the training has not refused this content for good (exit status 3 or 78)",
+    Reason.REFUSED: lambda _, __: (
+        "the training has not refused this content (exit status 3 or 78 would have)"
+    ),
     Reason.RETRIES: _retries,
-    Reason.OWN: lambda _, __: "not only the training's own changes are left",
+    Reason.OWN: lambda _, __: "what is left was not only written by the training itself",
     Reason.COOLDOWN: _rested,
     Reason.BALKED: _balked,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,11 @@ def _verdict(found: Found, status: JobStatus | None, roots: list[Path]) -> list[
             counts = f"{counted(found.files or 0, 'known file')}, {found.pending or 'none'} pending"
             return [good("watched"), f"a folder with {counts}"]
         case Fate.UNSEEN:
-            what = "it is new" if found.known is None else "it is another than at the last comparison"
-            return [warned("unseen"), f"{what}: it is compared when the edit has settled"]
+            there = os.path.lexists(found.path)
+            what = (
+                "new" if found.known is None else "changed since the last comparison" if there else "removed"
+            )
+            return [warned(what), "it is compared when the edit has settled"]
         case Fate.PENDING:
             return [warned("pending"), _owed(found, status)]
         case fate:
@@ -169,7 +173,8 @@ def _is_own(found: Found) -> bool:
 def _past(screen: Screen, found: Found, now: datetime) -> list[str]:
     lines, known = [], found.known
     if found.seen_at is not None and known is not None:
-        told = "unchanged since" if known.there else "removed"
+        since = "unchanged since" if known.there else "removed"
+        told = "an earlier content" if found.fate is Fate.UNSEEN else since
         lines += screen.row(dim("seen"), f"{day_time(found.seen_at, now)}, {told}")
     if found.run is not None:
         which = "by run" if found.fate is Fate.TRAINED else "an earlier content, by run"
