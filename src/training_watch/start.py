@@ -14,7 +14,7 @@ from training_watch.check import Verdict, verdict
 from training_watch.config import Job, read_config
 from training_watch.database import DatabaseError
 from training_watch.describe import day_time, ending, logs_of
-from training_watch.events import Moment, Outcome, Starter
+from training_watch.events import Moment, Outcome, Run, Starter
 from training_watch.launching import Launcher, NotStarted, Started
 from training_watch.marker import read_marker
 from training_watch.progress import read_progress
@@ -132,7 +132,8 @@ def _tell_started(
         _tell_failure(job, launcher, invocation, typed)
     say("Training started successfully!\n")
     if not wait:
-        if ended and launcher.state().result == "success":
+        run = _recorded(job, invocation) if ended else None
+        if run is not None and run.outcome is Outcome.SUCCEEDED:
             say("It has succeeded already.\n")
         for hint in launcher.hints():
             say(f"  {hint}")
@@ -185,8 +186,7 @@ def _tell_result(job: Job, launcher: Launcher, invocation: str, typed: Typed) ->
     # Its last line is out, but what records its end may still be at work.
     while (unit := launcher.state()).active and unit.invocation == invocation:
         clock.pause(0.1)
-    with records_or_none(job) as records:
-        run = records.runs.find(invocation) if records is not None else None
+    run = _recorded(job, invocation)
     outcome = run.outcome if run is not None else None
     if outcome is Outcome.SUCCEEDED or (outcome is None and unit.result == "success"):
         say("\nTraining succeeded.")
@@ -201,6 +201,11 @@ def _tell_result(job: Job, launcher: Launcher, invocation: str, typed: Typed) ->
         f"`{typed('trigger', '--force')}` tries again",
         FAILED,
     )
+
+
+def _recorded(job: Job, invocation: str) -> Run | None:
+    with records_or_none(job) as records:
+        return records.runs.find(invocation) if records is not None else None
 
 
 def _utc(moment: Moment) -> str:
