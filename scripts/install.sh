@@ -93,9 +93,7 @@ if [[ -e $venv ]] && ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
   say "The virtual environment $venv is broken: making it anew"
   rm -rf -- "$venv"
 fi
-fresh=0
 if [[ ! -e $venv ]]; then
-  fresh=1
   say "Making the virtual environment $venv"
   "$python" -m venv "$venv" || {
     rm -rf -- "$venv"
@@ -138,7 +136,7 @@ link() { # NAME: a program of the environment into ~/.local/bin, unless somebody
 mkdir -p -- "$bin"
 link training-watch
 if [[ $what == . ]]; then
-  ((!fresh)) || say "crystal, the default training, is left out; to have it: cd $(printf %q "$clone") && $(printf %q "$venv/bin/python") -m pip install '.[crystal]' && bash scripts/install.sh"
+  [[ -e $config ]] || say "crystal, the default training, is left out; to have it: cd $(printf %q "$clone") && $(printf %q "$venv/bin/python") -m pip install '.[crystal]' && bash scripts/install.sh"
 else
   link crystal
 fi
