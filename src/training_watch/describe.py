@@ -71,6 +71,11 @@ def logs_of(invocation: str, typed: Typed) -> str:
     return typed("logs", "--run", invocation[:8])
 
 
+def repeated(job: str) -> str:
+    """How the daemon's lines begin that repeat what a training of the job said."""
+    return f"{job}:   "
+
+
 def start_it(jobs: Iterable[Job], program: str) -> str:
     """The command that starts a daemon: without a job for systemd, none may be there to ask."""
     return f"systemctl --user start {places.WATCHER_UNIT}" if managed(jobs) else f"{program} run"

@@ -19,7 +19,7 @@ from training_watch import clock
 from training_watch.config import Job
 from training_watch.cooldown import since
 from training_watch.decide import State, order, step
-from training_watch.describe import ending, files, listing, logs_of, sentence, unreadable
+from training_watch.describe import ending, files, listing, logs_of, repeated, sentence, unreadable
 from training_watch.events import (
     Balked,
     Changed,
@@ -455,7 +455,7 @@ class Keeper:
                 )  # fmt: skip
                 with suppress(LaunchError):
                     for line in self._launcher.lines(run.invocation, last=5):
-                        log.error("%s:   %s", self.job.name, line)
+                        log.error("%s%s", repeated(self.job.name), line)
 
 
 _TROUBLES = frozenset({Reason.RETRIES, Reason.REFUSED, Reason.OWN, Reason.OBSTACLE})

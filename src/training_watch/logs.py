@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from training_watch.config import Job
-from training_watch.describe import day_time
+from training_watch.describe import day_time, repeated
 from training_watch.events import Run
 from training_watch.history import SHORT
 from training_watch.launching import MANAGER, SUPERVISOR, Begin, Line
@@ -82,8 +82,8 @@ class Voices:
     others: tuple[str, ...] = ()
 
     def meant(self, lines: Iterable[Line]) -> list[Line]:
-        """Without what the watcher says of other jobs."""
-        others = tuple(f"{name}: " for name in self.others)
+        """Without what the watcher says of other jobs, and what it repeats of this one's training."""
+        others = (repeated(self.job.name), *(f"{name}: " for name in self.others))
         return [line for line in lines if line.unit != self.watcher or not line.message.startswith(others)]
 
     def line(self, line: Line) -> str:

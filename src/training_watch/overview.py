@@ -135,7 +135,7 @@ def _job(
 ) -> list[str]:
     # Whether one runs is asked now, and what would be said of a start is said with an if.
     stale = daemon is None and status.looked and status.reason not in (None, Reason.RUNNING)
-    lines = screen.row(dim("now"), _now(status), *([dim(", when somebody last looked")] if stale else []))
+    lines = screen.row(dim("now"), _now(status), *([dim(", as of the last look")] if stale else []))
     if status.state.running is not None and status.training is None:
         lines += screen.row(dim("training"), *_without_words(status, now))
     if status.training:

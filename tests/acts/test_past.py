@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -237,6 +238,8 @@ def test_the_last_run_is_shown_with_what_the_daemon_said_around_it(home: Home) -
     home.mode("echo first words")
     with daemon(home):
         eventually(lambda: "training succeeded" in home.run("logs").stdout, 20, "it has trained")
+        said = int(time.time())
+        eventually(lambda: int(time.time()) > said, 5, "the logs, which have seconds, tell the runs apart")
         train(home, "echo second words")
         eventually(
             lambda: "training succeeded" in home.run("logs").stdout.partition(" ended: ")[2],
@@ -249,7 +252,7 @@ def test_the_last_run_is_shown_with_what_the_daemon_said_around_it(home: Home) -
     assert who[begin] == who[end] == "supervisor"
     assert who[begin + 1 : begin + 3] == ["crystal-train"] * 2
     assert lines[begin + 2].endswith(" second words")
-    assert 0 < begin <= 3
+    assert 0 < begin <= 3, "\n".join(lines)
     assert set(who[:begin]) == {"training-watch"}
     assert "training-watch" in who[end:]
     assert "first words" not in "\n".join(lines)
@@ -258,6 +261,16 @@ def test_the_last_run_is_shown_with_what_the_daemon_said_around_it(home: Home) -
         for line in lines
         if "crystal-train:" not in line
     )
+
+
+def test_what_the_daemon_repeats_of_a_failed_training_is_not_shown_twice(home: Home) -> None:
+    home.mode("echo out of luck; exit 7")
+    with daemon(home):
+        eventually(lambda: "training failed" in home.run("logs").stdout, 20, "it has failed")
+        shown = home.run("logs").stdout
+    log = (home.path / ".cache/crystal/training-watch.log").read_text()
+    assert "docs:   out of luck" in log, "whoever reads the daemon's log alone finds it there"
+    assert shown.count("out of luck") == 1
 
 
 def test_a_run_is_found_by_the_first_characters_of_its_name_and_shown_alone(home: Home) -> None:

@@ -17,7 +17,7 @@ from training_watch import places
 from training_watch.config import Job
 from training_watch.cooldown import rest
 from training_watch.database import UPGRADES, VERSION
-from training_watch.describe import day_time, ending, ignore_line, logs_of
+from training_watch.describe import day_time, ending, ignore_line, logs_of, read_anew
 from training_watch.doctor.facts import Facts
 from training_watch.doctor.findings import Finding, fault, fine, note
 from training_watch.doctor.machine import unwritable
@@ -235,4 +235,5 @@ def _ignoring(facts: Facts, job: Job, status: JobStatus) -> str:
     """The line that leaves out what the training itself writes."""
     pending = status.state.pending
     line = ignore_line(job, pending.sample if pending else ())
-    return f"write {line} into {facts.config_path}, then: {facts.install}"
+    anew = read_anew(facts.jobs, facts.install, facts.report.pid) if facts.report else facts.install
+    return f"write {line} into {facts.config_path}, then: {anew}"
