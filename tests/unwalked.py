@@ -46,6 +46,8 @@ ELSEWHERE = {
     "{} goes on: `{} status` tells how": "test_errors.py::test_an_interrupt_is_130_and_no_traceback",
     "{} was installed with the {} {}, and the configuration says {}: run `{} install`":
         "units/test_units.py::test_a_unit_that_the_configuration_has_left_behind_says_so",
+    "{} has nothing in it yet: try again when something has run":
+        "acts/test_past.py::test_a_history_that_somebody_is_about_to_write_is_none_yet",
     "{} is of an older version: `training-watch status` takes it to this one": "takes a state.db of an older version",
     "{} runs begin with {}: {}; write more of it": "takes two runs whose names begin alike",
     "The training can't say how far it is: {}: {}; it trains all the same": "in the training's own log",

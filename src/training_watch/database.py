@@ -127,6 +127,10 @@ class DatabaseError(Exception):
     """state.db can't be used now (locked, read-only, disk full); the message names it and why."""
 
 
+class Unwritten(DatabaseError):
+    """Nothing was ever written to state.db: another process may be about to make its tables."""
+
+
 def open_database(path: Path, *, say: Callable[[str], None], wait: float = 5.0) -> sqlite3.Connection:
     """Open state.db, make it where there is none; wait at most `wait` seconds for another's lock.
 
@@ -150,7 +154,7 @@ def open_database(path: Path, *, say: Callable[[str], None], wait: float = 5.0) 
 
 @contextmanager
 def opened_to_read(path: Path, *, wait: float = 5.0) -> Iterator[sqlite3.Connection]:
-    """state.db as it is, of which nothing is changed. Raises DatabaseError, also where there is none."""
+    """state.db as it is, of which nothing is changed. Raises DatabaseError, also where there is none, or nothing in it."""
     try:
         # Not mode=ro, which leaves two files beside it when no other process has it open.
         connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=wait, isolation_level=None)
@@ -160,6 +164,8 @@ def opened_to_read(path: Path, *, wait: float = 5.0) -> Iterator[sqlite3.Connect
     try:
         connection.execute("PRAGMA query_only = ON")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            raise Unwritten(f"{path} has nothing in it yet: try again when something has run")
         if version in UPGRADES:
             raise DatabaseError(
                 f"{path} is of an older version: `training-watch status` takes it to this one"

@@ -6,7 +6,7 @@ It reads state.db, and never changes it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from training_watch import places
 from training_watch.config import Job
 from training_watch.cooldown import since
-from training_watch.database import opened_to_read
+from training_watch.database import Unwritten, opened_to_read
 from training_watch.describe import counted, day_time, ending
 from training_watch.events import Outcome, Run
 from training_watch.launching import Launcher, LaunchError
@@ -68,7 +68,12 @@ def runs_of(job: Job) -> Iterator[Runs | None]:
     if not path.exists():
         yield None
         return
-    with opened_to_read(path) as connection:
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(opened_to_read(path))
+        except Unwritten:
+            yield None
+            return
         yield Runs(connection, job.service, job.name)
 
 

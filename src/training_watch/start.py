@@ -81,7 +81,11 @@ def order_start(
         case Started(invocation):
             if unchanged:
                 say(_UNCHANGED)
-            _tell_started(job, launcher, invocation, typed, wait=wait, no_watch=no_watch)
+            try:
+                _tell_started(job, launcher, invocation, typed, wait=wait, no_watch=no_watch)
+            except KeyboardInterrupt:
+                warn(f"{job.service} goes on: `{typed.program} status` tells how")
+                raise
 
 
 def _nothing_changed(job: Job, records: Records, now: Moment, *, look: bool) -> bool:
@@ -138,12 +142,8 @@ def _tell_started(
         for hint in launcher.hints():
             say(f"  {hint}")
         return
-    try:
-        for line in launcher.follow(invocation):
-            say(line)
-    except KeyboardInterrupt:
-        warn(f"{job.service} goes on: `{typed.program} status` tells how")
-        raise
+    for line in launcher.follow(invocation):
+        say(line)
     _tell_result(job, launcher, invocation, typed)
 
 

@@ -103,6 +103,13 @@ def test_before_the_first_run_both_say_so_and_what_to_do_and_make_nothing(home: 
     assert sorted(home.path.rglob("*")) == before
 
 
+def test_a_history_that_somebody_is_about_to_write_is_none_yet(home: Home) -> None:
+    home.database.parent.mkdir(parents=True, exist_ok=True)
+    home.database.touch()
+    assert recorded(home) == []
+    assert "has not trained yet" in home.run("history").stdout + home.run("history").stderr
+
+
 def test_each_run_is_told_newest_first_with_how_it_ended_and_what_came_of_it(home: Home) -> None:
     first = train(home, reporting("succeeded", quality="nDCG 0.5"), force=False)
     home.edit("# Guide, second edition\n")
