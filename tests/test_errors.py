@@ -804,7 +804,7 @@ def test_an_interrupt_is_130_and_no_traceback(tmp_path: Path) -> None:
                     "Training started successfully!" in line for line in iter(child.stdout.readline, "")
                 )
             else:
-                eventually(lambda: "inotify" in "".join(map(os.readlink, _open(child.pid))), 20, "it watches")
+                eventually(lambda: "inotify" in "".join(_open(child.pid)), 20, "it watches")
             child.send_signal(signal.SIGINT)
             _, stderr = child.communicate(timeout=20)
         (tmp_path / "go").touch()
@@ -814,5 +814,8 @@ def test_an_interrupt_is_130_and_no_traceback(tmp_path: Path) -> None:
             assert "crystal-train.service goes on: `training-watch status` tells how" in stderr
 
 
-def _open(pid: int) -> list[str]:
-    return [f"/proc/{pid}/fd/{each}" for each in os.listdir(f"/proc/{pid}/fd")]
+def _open(pid: int) -> Iterator[str]:
+    """What a process has open, of which some may be closed meanwhile."""
+    for each in os.listdir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):
+            yield os.readlink(f"/proc/{pid}/fd/{each}")
