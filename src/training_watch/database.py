@@ -223,7 +223,14 @@ def _create(connection: sqlite3.Connection) -> None:
 def _upgrade(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     while version in UPGRADES:  # another process may have been faster
-        _execute(connection, UPGRADES[version])
+        try:
+            _execute(connection, UPGRADES[version])
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                raise  # locked, full, read-only
+            raise sqlite3.DatabaseError(
+                f"its tables are not those of schema version {version}: {error}"
+            ) from error
         version += 1
         connection.execute(f"PRAGMA user_version = {version}")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from needs import lacking
-from training_watch.database import DatabaseError, open_database, transaction
+from training_watch.database import UPGRADES, DatabaseError, open_database, transaction
 
 
 def unexpected(line: str) -> None:
@@ -46,6 +46,17 @@ def test_one_of_a_future_version_is_set_aside(tmp_path: Path) -> None:
     said: list[str] = []
     open_database(path, say=said.append).close()
     assert "schema version 99" in said[0]
+
+
+@pytest.mark.parametrize("version", UPGRADES)
+def test_one_that_calls_itself_older_than_it_is_is_set_aside(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "state.db"
+    with closing(open_database(path, say=unexpected)) as connection:
+        connection.execute(f"PRAGMA user_version = {version}")
+    said: list[str] = []
+    open_database(path, say=said.append).close()
+    assert f"its tables are not those of schema version {version}" in said[0]
+    open_database(path, say=unexpected).close()
 
 
 def test_a_lock_that_lasts_is_an_error_after_the_wait(tmp_path: Path) -> None:
