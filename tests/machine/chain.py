@@ -76,7 +76,7 @@ class Chain:
                 systemctl --user daemon-reload; systemctl --user reset-failed {unit}; true"""
             )
         self.host.user(
-            "rm -rf docs train mode runs go marker config.toml state cache .local/state/training-watch"
+            "rm -rf docs more train mode runs go marker config.toml state cache .local/state/training-watch"
         )
 
     def configure(self, **other: object) -> None:

@@ -286,6 +286,16 @@ def test_mistakes_in_the_configuration_change_nothing_at_a_reload_and_stop_a_sta
     chain.systemctl("restart", chain.host.names.watcher)
 
 
+def test_a_run_of_a_unit_that_the_configuration_has_left_behind_has_read_nothing(chain: Chain) -> None:
+    good, home = chain.host.read("config.toml"), chain.host.home
+    chain.host.write("more/page.md", "# More\n")
+    chain.host.write("config.toml", good.replace(f'["{home}/docs"]', f'["{home}/docs", "{home}/more"]'))
+    chain.tw("trigger", "--force", "--wait")
+    assert "what this run reads counts as untrained" in chain.host.journal(chain.host.names.training)
+    chain.tw("install", "--unit", chain.host.names.watcher)
+    chain.until_quiet(3, within=COOLDOWN + 30)
+
+
 def test_a_reboot_keeps_what_was_waiting(chain: Chain) -> None:
     machine = machine_of(chain)
     chain.edit("before the reboot")

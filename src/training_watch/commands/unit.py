@@ -44,9 +44,15 @@ def begin(config_path: Path, unit: str) -> None:
     For ExecStartPre=.
     """
     from training_watch.begin import begin as record_begin
+    from training_watch.wiring import obstacle_of
 
-    job = read_config(config_path).job_of(unit)
-    changed = record_begin(job, _invocation(), clock.now, warn)
+    config = read_config(config_path)
+    job = config.job_of(unit)
+    try:
+        strange = obstacle_of(config, job)
+    except LaunchError:  # whether it runs as it should can't be asked now; the daemon asks before each start
+        strange = None
+    changed = record_begin(job, _invocation(), clock.now, warn, strange=strange)
     say(
         f"{BEGINS}{changed or 'no'} {'file differs' if changed == 1 else 'files differ'} from what was last trained"
     )
