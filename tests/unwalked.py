@@ -58,8 +58,6 @@ ELSEWHERE = {
     "the daemon (pid {}) watches by what it read before, and starts nothing until the file is right: mend it, and the "
     "daemon goes on":
         "acts/test_looking.py::test_a_configuration_with_mistakes_is_told_with_what_the_daemon_does_meanwhile",
-    "{}; what this run reads counts as untrained":
-        "machine/test_chain.py::test_a_run_of_a_unit_that_the_configuration_has_left_behind_has_read_nothing",
     "{} has mistakes: going on with the one from before, but starting nothing until they are mended":
         "acts/test_daemon.py::test_a_reload_reads_the_configuration_anew_and_one_with_mistakes_changes_nothing",
     # ---- this machine ---------------------------------------------------------------------------
