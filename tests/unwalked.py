@@ -157,7 +157,6 @@ PARTS = {
     "watching how it begins, 5 s at most (--no-watch returns at once)": "not trouble",
     "nothing was said: {}": "the last word is the command that starts it",
     "{} is not this program's: schema version {}, not {}": "of: {}; going on without the history",
-    "its tables are not those of schema version {}: {}": "of: {} was damaged: set aside",
     "prepare-machine: {}": "the frame of its messages",
 }  # fmt: skip
 

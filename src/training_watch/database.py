@@ -209,6 +209,12 @@ def _opened(path: Path, wait: float) -> sqlite3.Connection:
         elif version != VERSION:
             raise UnknownVersion(f"schema version {version}, this program knows {VERSION}")
         _require_tables(connection)
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_ERROR:
+            # Not locked, full or read-only: a format or tables that make no sense, and won't next time.
+            raise sqlite3.DatabaseError(str(error)) from error
+        raise
     except BaseException:
         connection.close()
         raise
@@ -223,14 +229,7 @@ def _create(connection: sqlite3.Connection) -> None:
 def _upgrade(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     while version in UPGRADES:  # another process may have been faster
-        try:
-            _execute(connection, UPGRADES[version])
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
-                raise  # locked, full, read-only
-            raise sqlite3.DatabaseError(
-                f"its tables are not those of schema version {version}: {error}"
-            ) from error
+        _execute(connection, UPGRADES[version])
         version += 1
         connection.execute(f"PRAGMA user_version = {version}")
 

@@ -55,8 +55,19 @@ def test_one_that_calls_itself_older_than_it_is_is_set_aside(tmp_path: Path, ver
         connection.execute(f"PRAGMA user_version = {version}")
     said: list[str] = []
     open_database(path, say=said.append).close()
-    assert f"its tables are not those of schema version {version}" in said[0]
+    assert "was damaged" in said[0]
     open_database(path, say=unexpected).close()
+
+
+def test_one_of_a_format_that_sqlite_does_not_know_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    open_database(path, say=unexpected).close()
+    content = bytearray(path.read_bytes())
+    content[47] ^= 1  # the schema format number (sqlite.org/fileformat2.html)
+    path.write_bytes(content)
+    said: list[str] = []
+    open_database(path, say=said.append).close()
+    assert "unsupported file format" in said[0]
 
 
 def test_a_lock_that_lasts_is_an_error_after_the_wait(tmp_path: Path) -> None:

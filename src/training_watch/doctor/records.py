@@ -62,7 +62,9 @@ def remembered(question: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
     # An operation may fail for a lock or a disk, and be tried again; but of a text that isn't UTF-8, and of some
     # pages that make no sense, sqlite3 says that the operation failed, too.
-    return not isinstance(error, sqlite3.OperationalError) or bool(re.search("malformed|decode", str(error)))
+    return not isinstance(error, sqlite3.OperationalError) or bool(
+        re.search("malformed|decode|unsupported", str(error))
+    )
 
 
 def _opened(path: Path) -> sqlite3.Connection:
