@@ -57,7 +57,11 @@ def order_start(
     no_watch: bool = False,
     dry_run: bool = False,
 ) -> None:
+    """Start the job's unit and say how that went, or why it was not started.
 
+    `wait`: to the run's end, with its lines; `no_watch`: without a look at how it begins. Raises SystemExit with the
+    exit codes of `trigger`, LaunchError, MarkerError and ConfigError.
+    """
     launcher = launcher_of(config_path, job)
     now, typed = clock.now(), for_job(read_config(config_path), job, here(config_path))
     what = "Knowledge Model Training" if job.service == places.TRAINING_UNIT else job.name

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from training_watch import units
 from training_watch.config import Config, Job
+from training_watch.describe import managed
 from training_watch.installing.configuration import Wanted, configuration
 from training_watch.installing.help import install_help, plan_help
 from training_watch.installing.manager import (
@@ -116,7 +117,7 @@ def _of_the_folders(config: Config) -> Iterator[str]:
 
 def _wants_units(config: Config, watcher_unit: str) -> bool:
     """Whether systemd has a part: a job for it, or a daemon from before that must learn there is none."""
-    if any(job.launcher == "systemd" for job in config.jobs):
+    if managed(config.jobs):
         return True
     installed = text_of(unit_folder() / watcher_unit)
     return installed is not None and units.ours(installed)
